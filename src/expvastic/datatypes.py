@@ -1,0 +1,95 @@
+"""What flows through the house: a Reading of pages comes in, Containers of typed values go out."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+NO_LABELS: Mapping[str, str] = MappingProxyType({})
+
+Scalar = float | int | str | bool
+ListOf = list[float] | list[int] | list[float | int] | list[str]
+
+# What a container holds in memory beside its document: the object, its id and columns (CPython 3.11, 64 bit; measured
+# with tracemalloc on pages of 60 to 1,300 values).
+_FIXED_WEIGHT = 480
+_VALUE_WEIGHT = 44
+
+
+class Kind(enum.IntEnum):
+    """The kinds of a value; a column of them fits in ``bytes``."""
+
+    FLOAT = 1
+    INTEGER = 2
+    STRING = 3
+    BOOLEAN = 4
+    FLOAT_LIST = 5
+    STRING_LIST = 6
+    GC_LIST = 7
+    BYTE = 8
+    KILOBYTE = 9
+    MEGABYTE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One JSON object as it was read: undecoded, or (from a source without a wire) as a mapping.
+
+    ``labels`` and ``dataset`` are the reader's word on what the page is about.
+    """
+
+    body: bytes | Mapping[str, object]
+    dataset: str
+    labels: Mapping[str, str] = NO_LABELS
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one poll brought.
+
+    ``time`` is the wall clock when the last byte arrived, ``duration`` the time the poll took; both in nanoseconds.
+    """
+
+    time: int
+    duration: int
+    pages: tuple[Page, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One typed value, made when somebody asks for it."""
+
+    name: str
+    kind: Kind
+    value: Scalar | ListOf
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Container:
+    """The values of one page at one time, and the document that recorders write.
+
+    ``id`` is given once and goes with the container through every retry. ``time`` is ``@timestamp`` in microseconds
+    since the epoch. ``document`` is a JSON object without line breaks, encoded once and shared by all recorders.
+    """
+
+    id: str
+    time: int
+    reader: str
+    document: bytes
+    names: tuple[str, ...] = field(repr=False)
+    values: tuple[Scalar | ListOf, ...] = field(repr=False)
+    kinds: bytes = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __iter__(self) -> Iterator[Value]:
+        for name, kind, value in zip(self.names, self.kinds, self.values, strict=True):
+            yield Value(name, Kind(kind), value)
+
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that keeping this container costs, about."""
+        return _FIXED_WEIGHT + len(self.document) + _VALUE_WEIGHT * len(self.names)

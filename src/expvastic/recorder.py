@@ -1,0 +1,81 @@
+"""What a recorder is: ``record(batch)`` writes, and answers with one verdict per container."""
+
+from __future__ import annotations
+
+import abc
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import ClassVar, Generic, Self, TypeVar
+
+from pydantic import BaseModel
+
+from .datatypes import Container
+
+SettingsT = TypeVar("SettingsT", bound=BaseModel)
+
+
+class Outcome(enum.Enum):
+    """What became of one container."""
+
+    RECORDED = "recorded"
+    DUPLICATE = "duplicate"  # it was there already, under the same id
+    AGAIN = "again"  # not now: try this one again
+    REFUSED = "refused"  # never: the fault is the document's
+    BLOCKED = "blocked"  # not now, and the fault is the destination's
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One container's outcome, with the reason where it is not plainly recorded.
+
+    ``reason`` is a short fixed phrase fit for counting (a status and an error type, say), ``detail`` the destination's
+    own words, ``field`` the name of the value that was refused, if the destination named one, and ``destination`` the
+    index, stream or file.
+    """
+
+    outcome: Outcome
+    reason: str = ""
+    detail: str = ""
+    field: str = ""
+    destination: str = ""
+
+
+RECORDED = Verdict(Outcome.RECORDED)
+DUPLICATE = Verdict(Outcome.DUPLICATE)
+
+
+class Recorder(abc.ABC, Generic[SettingsT]):
+    """One place to write to.
+
+    Constructing does no I/O. Entering makes contact and raises RecordError if there is none; it writes no samples and
+    creates nothing that ``check`` would have to undo. Leaving always closes, even when it fails, and may be repeated.
+    A broken recorder is not repaired: the delivery enters a fresh one made from the same settings. The caller sets
+    every deadline. Calls of ``record`` never overlap.
+    """
+
+    settings_type: ClassVar[type[BaseModel]]
+
+    def __init__(self, settings: SettingsT) -> None:
+        self.settings = settings
+
+    @property
+    @abc.abstractmethod
+    def destination(self) -> str:
+        """Where it writes, for people: no credentials. Equal for two recorders that write to the same place."""
+
+    @abc.abstractmethod
+    async def record(self, batch: Sequence[Container]) -> Sequence[Verdict]:
+        """Write the batch in order; the answer has one verdict per container, in the same order.
+
+        Raises RecordError, and nothing else of its own, if it is not known what became of the batch.
+        """
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None

@@ -1,0 +1,73 @@
+"""The words that settings are written in: durations, sizes, lists.
+
+A settings class stands beside what it configures, in the module of that part; this module holds what they share.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)")
+_DURATION = re.compile(rf"\+?(?:{_PART.pattern})+")
+_SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+
+
+class SettingsModel(BaseModel):
+    """What every settings class is: closed for unknown keys, frozen, described field by field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+
+
+def parse_duration(value: Any) -> float:
+    """Seconds from Go's spelling (``500ms``, ``1m30s``; ``d`` for days besides) or from a number of seconds.
+
+    Raises ValueError for anything else, and for what is not above zero.
+    """
+    if isinstance(value, str) and _DURATION.fullmatch(value.strip()):
+        seconds = math.fsum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
+    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        seconds = float(value)
+    else:
+        raise ValueError("not a duration; write it like 500ms, 10s or 1m30s")
+    if seconds <= 0:
+        raise ValueError("must be longer than zero")
+    return seconds
+
+
+def parse_size(value: Any) -> int:
+    """Bytes from a number or from ``10 MB``, ``32 MiB`` and the like. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    elif isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())) and match[2].lower() in _SIZES:
+        size = round(float(match[1]) * _SIZES[match[2].lower()])
+    else:
+        raise ValueError("not a size; write it like 500000, 10 MB or 32 MiB")
+    if size <= 0:
+        raise ValueError("must be larger than zero")
+    return size
+
+
+def parse_words(value: Any) -> Any:
+    """A list as it is; one scalar split at blanks where a list is meant."""
+    return value.split() if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["500ms", "10s", "1m30s"]}),
+]
+ByteSize = Annotated[
+    int, BeforeValidator(parse_size), WithJsonSchema({"type": ["string", "integer"], "examples": [500000, "10 MB"]})
+]
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(parse_words),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]

@@ -1,0 +1,94 @@
+"""A Snapshot of this process: who is asked for it, and what they answer.
+
+Nothing registers itself: engines and deliveries keep plain numbers and answer ``statistics()``; every view (status
+pages, the ``self`` reader, the minute line) is made from a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderStatistics:
+    """One reader's numbers since the start. Times are seconds since the epoch, 0 for never."""
+
+    type: str
+    target: str
+    state: str  # starting | reading | failing
+    interval: float
+    polls: int  # started
+    readings: int  # that brought a page
+    failures: Mapping[str, int]  # by reason
+    failing_since: float
+    last_error: str
+    missed: int  # ticks whose poll never started
+    containers: int
+    values: Mapping[str, int]  # by kind, as Kind's names in lower case
+    left_out: Mapping[str, int]  # values of pages that were not shipped, by reason
+    clock_steps: int
+    last_success: float
+    last_duration: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStatistics:
+    """One recorder's numbers since the start.
+
+    Always: offered = recorded + refused + shed + waiting + out. ``recorded`` includes duplicates, conflicts and
+    shared, which are counted apart as well.
+    """
+
+    type: str
+    destination: str
+    state: str  # starting | closed | failing | dropped | probation
+    offered: int
+    recorded: int
+    duplicates: int
+    conflicts: int
+    shared: int
+    failure_store: int
+    refused: Mapping[str, int]  # by reason
+    shed: Mapping[str, int]  # by reason
+    waiting: int
+    out: int
+    weight: int  # bytes of memory held
+    retried: int  # containers given back for another try
+    blocked: int  # containers given back because of their destination
+    batches: int
+    failures: int  # batches that failed as a whole, and entries that failed
+    drops: int
+    last_success: float
+    last_error: str
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether the conservation law holds."""
+        settled = self.recorded + sum(self.refused.values()) + sum(self.shed.values())
+        return self.offered == settled + self.waiting + self.out
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatistics:
+    """What this process costs."""
+
+    cpu: float  # seconds, user and system
+    memory: int  # resident bytes
+    threads: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything that is known at one moment; ``time`` and ``started`` are seconds since the epoch."""
+
+    version: str
+    agent_id: str
+    host: str
+    time: float
+    started: float
+    state: str  # starting | running | draining
+    process: ProcessStatistics
+    readers: Mapping[str, ReaderStatistics]
+    recorders: Mapping[str, DeliveryStatistics]
