@@ -42,7 +42,7 @@ class Page:
 
     body: bytes | Mapping[str, object]
     dataset: str
-    labels: Mapping[str, str] = NO_LABELS
+    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,213 @@
+import json
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from expvastic.datatypes import Container, Kind, Page, Reading
+from expvastic.errors import InvalidPayload
+from expvastic.interpreter import Identity, Interpreter, InterpreterSettings, timestamp
+
+NOON = 1_795_262_400_000_000_000  # 2026-11-21T12:00:00Z in nanoseconds
+
+
+def make(prefix: str = "expvar", interval: float = 10.0, **settings: Any) -> Interpreter:
+    return Interpreter(
+        InterpreterSettings.model_validate(settings),
+        Identity("0123456789abcdef", "host-1", "9.9"),
+        reader="my_app",
+        target="http://localhost:1234/debug/vars",
+        prefix=prefix,
+        interval=interval,
+    )
+
+
+def read(body: bytes | dict[str, Any], time: int = NOON) -> Reading:
+    return Reading(time, 2_500_000, (Page(body, "expvar"),))
+
+
+def document(container: Container) -> dict[str, Any]:
+    parsed: dict[str, Any] = json.loads(container.document)
+    return parsed
+
+
+def test_a_page_becomes_one_document_with_its_metadata() -> None:
+    [container] = make(tags={"env": "test"}).interpret(read(b'{"memstats":{"Alloc":2780496},"count":12,"on":true}'))
+
+    assert document(container) == {
+        "@timestamp": "2026-11-21T12:00:00.000000Z",
+        "event.duration": 2_500_000,
+        "event.dataset": "expvar",
+        "service.name": "my_app",
+        "service.address": "http://localhost:1234/debug/vars",
+        "host.name": "host-1",
+        "agent.id": "0123456789abcdef",
+        "agent.name": "host-1",
+        "agent.type": "expvastic",
+        "agent.version": "9.9",
+        "labels.env": "test",
+        "expvar.memstats.Alloc": 2780496,
+        "expvar.count": 12,
+        "expvar.on": True,
+    }
+
+
+def test_the_document_says_exactly_what_the_columns_say() -> None:
+    [container] = make().interpret(read(b'{"a":18446744073709551615,"b":0.1,"c":"\\u2028\\n","d":[1,2.5],"e":["x"]}'))
+
+    parsed = document(container)
+    assert {value.name: value.value for value in container} == {
+        name: parsed[name] for name in parsed if name.startswith("expvar.")
+    }
+    kinds = [Kind.INTEGER, Kind.FLOAT, Kind.STRING, Kind.FLOAT_LIST, Kind.STRING_LIST]
+    assert [value.kind for value in container] == kinds
+    assert b"\n" not in container.document
+
+
+def test_a_page_with_nothing_to_ship_gives_no_container() -> None:
+    interpreter = make()
+
+    assert interpreter.interpret(read(b'{"a":null,"b":{}}')) == []
+    assert dict(interpreter.left_out) == {("expvar.a", "null"): 1, ("expvar.b", "empty_object"): 1}
+
+
+def test_a_broken_page_of_several_gives_none_and_leaves_no_trace() -> None:
+    interpreter = make()
+
+    with pytest.raises(InvalidPayload):
+        interpreter.interpret(Reading(NOON, 1, (Page({"a": 1}, "x"), Page(b"[", "x"))))
+
+    assert interpreter.containers == 0
+
+
+def test_each_page_of_a_reading_has_its_own_labels_and_dataset() -> None:
+    pages = (Page({"a": 1}, "process"), Page({"a": 2}, "recorder", {"recorder": "es"}))
+
+    first, second = map(document, make(tags={"env": "x"}).interpret(Reading(NOON, 1, pages)))
+
+    assert (first["event.dataset"], second["event.dataset"]) == ("process", "recorder")
+    assert second["labels.recorder"] == "es"
+    assert second["labels.env"] == "x"
+    assert "labels.recorder" not in first
+    assert first["@timestamp"] == second["@timestamp"]
+
+
+def test_cmdline_is_not_shipped_unless_asked_for() -> None:
+    interpreter = make()
+
+    [container] = interpreter.interpret(read(b'{"cmdline":["app","-password","x"],"a":1}'))
+
+    assert container.names == ("expvar.a",)
+    assert dict(interpreter.left_out) == {("expvar.cmdline", "not_asked_for"): 1}
+
+
+@pytest.mark.parametrize(
+    ("page", "shipped"),
+    [
+        (b'{"cmdline":["app","-password","x"]}', ["app", "-password", "***"]),
+        (b'{"cmdline":"app -password x"}', "app -password ***"),
+    ],
+)
+def test_an_asked_for_cmdline_is_masked(page: bytes, shipped: object) -> None:
+    [container] = make(cmdline=True).interpret(read(page))
+
+    assert document(container)["expvar.cmdline"] == shipped
+    assert container.values == (shipped,)
+
+
+def test_an_empty_prefix_puts_names_at_the_top_and_shelters_reserved_ones() -> None:
+    page = {"count": 1, "host": {"name": "evil"}, "@timestamp": "x", "_id": "y", "service": 3, "": 4}
+
+    [container] = make(prefix="").interpret(read(page))
+
+    parsed = document(container)
+    assert parsed["count"] == 1
+    assert parsed["host.name"] == "host-1"
+    assert parsed["@timestamp"] == "2026-11-21T12:00:00.000000Z"
+    sheltered = {"expvar.host.name": "evil", "expvar.@timestamp": "x", "expvar._id": "y", "expvar.service": 3}
+    assert sheltered.items() <= parsed.items()
+
+
+@pytest.mark.parametrize("prefix", ["host", "service.x", "_x", "@timestamp"])
+def test_a_prefix_with_a_meaning_of_its_own_is_refused(prefix: str) -> None:
+    with pytest.raises(ValidationError, match="meaning of its own"):
+        InterpreterSettings(prefix=prefix)
+
+
+def test_times_rise_strictly_when_the_clock_stands_still() -> None:
+    interpreter = make()
+
+    times = [interpreter.interpret(read(b'{"a":1}'))[0].time for _ in range(3)]
+
+    assert times == [NOON // 1000, NOON // 1000 + 1, NOON // 1000 + 2]
+
+
+def test_a_short_step_back_of_the_clock_is_bridged() -> None:
+    interpreter = make(interval=10.0)
+    [first] = interpreter.interpret(read(b'{"a":1}'))
+
+    [second] = interpreter.interpret(read(b'{"a":1}', NOON - 9_999_000_000))
+
+    assert second.time == first.time + 1
+    assert interpreter.clock_steps == 0
+
+
+def test_a_long_step_back_of_the_clock_is_believed_counted_and_marked() -> None:
+    interpreter = make(interval=10.0)
+    interpreter.interpret(read(b'{"a":1}'))
+
+    [stepped] = interpreter.interpret(read(b'{"a":1}', NOON - 3_600_000_000_000))
+    [after] = interpreter.interpret(read(b'{"a":1}', NOON - 3_590_000_000_000))
+
+    assert stepped.time == NOON // 1000 - 3_600_000_000
+    assert document(stepped)["event.action"] == "clock-stepped-back"
+    assert "event.action" not in document(after)
+    assert interpreter.clock_steps == 1
+
+
+def test_ids_sort_by_time_and_are_never_given_out_twice() -> None:
+    one, other = make(), make()
+    containers = [
+        interpreter.interpret(read(b'{"a":1}', NOON + step * 1_000_000))[0]
+        for step in range(200)
+        for interpreter in (one, other)
+    ]
+
+    ids = [container.id for container in containers]
+    assert len(set(ids)) == 400
+    prefixes = [found.partition("-")[0] for found in ids]
+    assert prefixes == sorted(prefixes)
+
+
+def test_names_left_out_are_counted_within_bounds() -> None:
+    interpreter = make()
+
+    interpreter.interpret(read({"a": 1, **{f"n{number}": None for number in range(5_000)}}))
+
+    assert len(interpreter.left_out) <= 1_001
+    assert interpreter.left_out.total() == 5_000
+
+
+def test_values_are_counted_by_kind() -> None:
+    interpreter = make()
+
+    interpreter.interpret(read(b'{"a":1,"b":2,"c":0.5,"d":"x"}'))
+
+    assert dict(interpreter.kinds) == {Kind.INTEGER: 2, Kind.FLOAT: 1, Kind.STRING: 1}
+
+
+def test_containers_of_equal_names_share_them() -> None:
+    interpreter = make()
+
+    [first] = interpreter.interpret(read(b'{"a":1,"b":2}'))
+    [second] = interpreter.interpret(read(b'{"a":3,"b":4}'))
+
+    assert first.names is second.names
+
+
+@pytest.mark.parametrize(
+    ("time", "spelled"),
+    [(0, "1970-01-01T00:00:00.000000Z"), (1_795_262_400_000_001, "2026-11-21T12:00:00.000001Z")],
+)
+def test_timestamps_have_six_decimals(time: int, spelled: str) -> None:
+    assert timestamp(time) == spelled
