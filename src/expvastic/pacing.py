@@ -1,0 +1,65 @@
+"""When the next poll starts, as numbers: no clock, no sleep.
+
+Polls start on a grid: the reader's first tick, and one each interval after it. A tick is missed if its poll has not
+started when the next one is due; a late one starts at once. While a reader fails for long, ticks are skipped on
+purpose, exponentially more and with jitter, and are not missed ones.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+
+LONGEST_PAUSE = 300.0  # seconds between the polls of a failing reader, unless its interval is longer
+
+
+class Pacer:
+    """One reader's grid of ticks; ``ticks`` limits how many there are. Times are seconds of one monotonic clock."""
+
+    def __init__(
+        self,
+        interval: float,
+        backoff: int,
+        *,
+        start: float,
+        ticks: float = math.inf,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._interval = interval
+        self._backoff = backoff
+        self._start = start
+        self._ticks = ticks
+        self._draw = draw
+        self._tick = 0
+        self.missed = 0
+
+    @property
+    def due(self) -> float:
+        """When the present tick's poll is to start; ``inf`` if there are no more ticks."""
+        return self._start + self._tick * self._interval if self._tick < self._ticks else math.inf
+
+    def advance(self, now: float, failures: int) -> float:
+        """Go on to the next tick after a poll that ended ``now``, the last of so many failures in a row."""
+        if failures >= self._backoff:
+            pause = self._pause(failures)
+            self._tick = max(self._tick + 1, math.ceil((now + pause - self._start) / self._interval))
+        else:
+            newest = math.floor((now - self._start) / self._interval)
+            self.missed += max(0, newest - self._tick - 1)
+            self._tick = max(self._tick + 1, newest)
+        return self.due
+
+    def _pause(self, failures: int) -> float:
+        """Between half and all of a bound that doubles from twice the interval to the longest pause."""
+        doublings = min(failures - self._backoff + 1, 64)
+        bound = min(self._interval * 2.0**doublings, max(LONGEST_PAUSE, self._interval))
+        return bound * (0.5 + 0.5 * self._draw())
+
+
+def offsets(intervals: dict[str, float]) -> dict[str, float]:
+    """How long after the start each reader's first tick is: the k-th of n with one interval starts at k/n of it."""
+    same: dict[float, list[str]] = {}
+    for name, interval in intervals.items():
+        same.setdefault(interval, []).append(name)
+    return {name: k * interval / len(names) for interval, names in same.items() for k, name in enumerate(names)}
