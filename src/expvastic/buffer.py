@@ -9,27 +9,47 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from .datatypes import Container
+from .settings import ByteSize, Duration, SettingsModel
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record:
-    """A container in a buffer. ``tries`` says how often it was handed out before."""
+    """A container in a buffer: the ``number``-th that was put. ``tries`` says how often it was handed out before."""
 
     container: Container
+    number: int
     put_at: float
     tries: int = 0
     not_before: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class BatchLimits:
-    """A batch leaves by count, by bytes of documents, or when its oldest record waited ``wait`` seconds."""
+class BatchSettings(SettingsModel):
+    """A batch leaves at the first of the three."""
 
-    count: int
-    bytes: int
-    wait: float
+    count: Annotated[int, Field(ge=1)] = 500
+    """Containers."""
+    bytes: ByteSize = 5_000_000
+    """Bytes of documents."""
+    wait: Duration = 1.0
+    """Time that the oldest container has waited."""
+
+
+class BufferSettings(SettingsModel):
+    """What waits for its recorder."""
+
+    type: Literal["memory"] = "memory"
+    """Where it waits."""
+    max_bytes: ByteSize = 32 * 2**20
+    """Bytes that it may hold."""
+    max_age: Duration | None = None
+    """What waited longer is shed."""
+    when_full: Literal["shed_oldest", "shed_newest"] = "shed_oldest"
+    """What goes when it is full."""
 
 
 class Buffer(abc.ABC):
@@ -51,15 +71,15 @@ class Buffer(abc.ABC):
         """Bytes held, of what is waiting and what is out."""
 
     @abc.abstractmethod
-    def put(self, container: Container, now: float) -> Sequence[Record | Container]:
+    def put(self, container: Container, now: float) -> Sequence[Container]:
         """Take a container in; returns what was shed to make room, the container itself if it found none."""
 
     @abc.abstractmethod
-    def due_in(self, limits: BatchLimits, now: float) -> float:
+    def due_in(self, limits: BatchSettings, now: float) -> float:
         """Seconds until a batch should leave: 0 now, ``inf`` if nothing is waiting."""
 
     @abc.abstractmethod
-    def take(self, limits: BatchLimits, now: float) -> list[Record]:
+    def take(self, limits: BatchSettings, now: float) -> list[Record]:
         """Hand out the oldest records that may be tried, within the limits; always one if there is any."""
 
     @abc.abstractmethod
@@ -71,9 +91,9 @@ class Buffer(abc.ABC):
         """Take records that are out back in, as oldest, not to be tried before the given time."""
 
     @abc.abstractmethod
-    def expire(self, now: float) -> Sequence[Record]:
+    def expire(self, now: float) -> Sequence[Container]:
         """Remove and return what is waiting and older than the buffer's age limit."""
 
     @abc.abstractmethod
-    def clear(self) -> Sequence[Record]:
+    def clear(self) -> Sequence[Container]:
         """Remove and return all that is waiting."""
