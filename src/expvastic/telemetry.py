@@ -7,7 +7,10 @@ pages, the ``self`` reader, the minute line) is made from a snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+_NONE: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,7 @@ class ReaderStatistics:
     clock_steps: int
     last_success: float
     last_duration: float  # seconds
+    left_out_names: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: _NONE)  # by name of the value, then by reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What becomes of a container once it is offered: pure state and sums."""

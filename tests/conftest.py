@@ -1,0 +1,135 @@
+"""The event loop of all tests, and the real parts that some of them need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import go_app as go_program
+from node_jars import PRODUCTS
+from real_nodes import Node
+from real_parts import Unavailable
+from virtual_clock import VirtualClockLoop
+
+REAL_FIXTURES = {"real_node", "start_node", "go_app"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--real-nodes",
+        default="es9,es8,os3",
+        metavar="NAMES",
+        help=f"real nodes to test against, of {', '.join(PRODUCTS)}; 'none' for none",
+    )
+    parser.addoption("--real-nodes-download", action="store_true", help="let Maven fetch the nodes' jars")
+    parser.addoption("--require-real", action="store_true", help="a real part that cannot be had is a failure")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "virtual_time: runs on the virtual clock; see tests/virtual_clock.py")
+    if unknown := set(wanted_nodes(config)) - set(PRODUCTS):
+        raise pytest.UsageError(f"--real-nodes: no {', '.join(sorted(unknown))}; there are {', '.join(PRODUCTS)}")
+
+
+def wanted_nodes(config: pytest.Config) -> list[str]:
+    names = config.getoption("--real-nodes").split(",")
+    return [name for name in names if name not in ("", "none")]
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that uses a real part is marked as such."""
+    for item in items:
+        if REAL_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.real)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Session scope lets pytest sort the tests by node, so that one node runs at a time."""
+    if "real_node" in metafunc.fixturenames:
+        unwanted = pytest.param("none", marks=pytest.mark.skip(reason="no real nodes asked for; see --real-nodes"))
+        metafunc.parametrize(
+            "running_node", wanted_nodes(metafunc.config) or [unwanted], indirect=True, scope="session"
+        )
+
+
+@pytest.fixture
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object]]:
+    """asyncio, on the virtual clock where a test or its module is marked ``virtual_time``."""
+    if request.node.get_closest_marker("virtual_time"):
+        return "asyncio", {"loop_factory": VirtualClockLoop}
+    return "asyncio", {}
+
+
+def give_up(config: pytest.Config, missing: Unavailable) -> None:
+    """Skip, or fail where real parts are required."""
+    if config.getoption("--require-real"):
+        pytest.fail(str(missing), pytrace=False)
+    pytest.skip(str(missing))
+
+
+def make_node(config: pytest.Config, name: str, settings: Mapping[str, str] | None = None) -> Node:
+    try:
+        return Node(name, settings, download=config.getoption("--real-nodes-download"))
+    except Unavailable as missing:
+        give_up(config, missing)
+        raise
+
+
+@pytest.fixture(scope="session")
+def running_node(request: pytest.FixtureRequest) -> Iterator[Node]:
+    node = make_node(request.config, request.param)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.close()
+
+
+@pytest.fixture
+def real_node(running_node: Node) -> Iterator[Node]:
+    """An empty node of each kind that is asked for; a test may stop and start it."""
+    running_node.start()
+    yield running_node
+    running_node.wipe()
+
+
+@pytest.fixture
+def start_node(request: pytest.FixtureRequest) -> Iterator[Callable[[str, Mapping[str, str]], Node]]:
+    """Starts a node of the test's own, with node settings that only a start can give."""
+    nodes: list[Node] = []
+
+    def start(name: str, settings: Mapping[str, str]) -> Node:
+        nodes.append(make_node(request.config, name, settings))
+        nodes[-1].start()
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        node.close()
+
+
+@pytest.fixture(scope="session")
+def go_binary(request: pytest.FixtureRequest) -> Path:
+    try:
+        return go_program.build()
+    except Unavailable as missing:
+        give_up(request.config, missing)
+        raise
+
+
+@pytest.fixture
+def go_app(go_binary: Path) -> Iterator[Callable[[], go_program.GoApp]]:
+    """Starts real Go programs, as many as are called for."""
+    apps: list[go_program.GoApp] = []
+
+    def start() -> go_program.GoApp:
+        apps.append(go_program.GoApp(go_binary))
+        apps[-1].start()
+        return apps[-1]
+
+    yield start
+    for app in apps:
+        app.close()
