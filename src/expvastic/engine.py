@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
+import anyio
 from pydantic import Field
 
+from .datatypes import Container
+from .errors import ReadError
+from .interpreter import Interpreter
+from .pacing import Pacer
+from .reader import Reader
 from .settings import Duration, SettingsModel
+from .telemetry import ReaderStatistics
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 LogLevel = Literal["debug", "info", "warn", "warning", "error"]
 
@@ -22,3 +36,130 @@ class EngineSettings(SettingsModel):
     """After so many failures in a row polls are spaced out, up to 5 minutes, until one succeeds."""
     log_level: LogLevel | None = None
     """The log level of this reader alone."""
+
+
+class Outlet(Protocol):
+    """Where containers are offered: a delivery."""
+
+    def offer(self, container: Container) -> None:
+        """Take a container in, at once."""
+
+
+class Engine:
+    """Polls one reader on its pacer's ticks and offers what comes of it to every delivery."""
+
+    def __init__(
+        self,
+        name: str,
+        type: str,  # noqa: A002  # the word of the configuration
+        reader: Reader[Any],
+        interpreter: Interpreter,
+        deliveries: Sequence[Outlet],
+        settings: EngineSettings,
+        pacer: Pacer,
+        log: FilteringBoundLogger,
+        *,
+        clock: Callable[[], float] = anyio.current_time,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = name
+        self._type = type
+        self._reader = reader
+        self._interpreter = interpreter
+        self._deliveries = tuple(deliveries)
+        self._settings = settings
+        self._pacer = pacer
+        self._log = log
+        self._clock = clock
+        self._wall = wall
+        self.polls = 0
+        self.readings = 0
+        self.failures: Counter[str] = Counter()
+        self._failures_in_a_row = 0
+        self._failing_since = 0.0
+        self._last_error = ""
+        self._last_success = 0.0
+        self._last_duration = 0.0
+
+    async def run(self) -> None:
+        """Poll until there are no more ticks."""
+        async with self._reader:
+            due = self._pacer.due
+            while due < math.inf:
+                await anyio.sleep(max(0.0, due - self._clock()))
+                await self.poll()
+                due = self._pacer.advance(self._clock(), self._failures_in_a_row)
+
+    async def poll_once(self) -> int:
+        """One poll outside of the ticks; returns how many values it brought."""
+        async with self._reader:
+            return sum(map(len, await self.poll()))
+
+    async def poll(self) -> Sequence[Container]:
+        """Wait, read, interpret, offer; a failure is counted and said, and gives no container."""
+        self.polls += 1
+        try:
+            with anyio.fail_after(self._settings.timeout):
+                reading = await self._reader.read()
+            containers = self._interpreter.interpret(reading)
+        except ReadError as error:
+            self._failed(error)
+        except TimeoutError:
+            self._failed(ReadError("timeout", f"no complete answer within {self._settings.timeout:g} s"))
+        except Exception as bug:  # noqa: BLE001  # a loop boundary: a reader's bug costs a poll, not the process
+            self._log.debug("reader misbehaved", exc_info=True)
+            self._failed(ReadError("unexpected", f"unexpected {bug.__class__.__name__}: {bug}"))
+        else:
+            for container in containers:
+                for delivery in self._deliveries:
+                    delivery.offer(container)
+            self._succeeded(reading.duration)
+            return containers
+        return ()
+
+    def statistics(self) -> ReaderStatistics:
+        """The numbers since the start."""
+        interpreter = self._interpreter
+        left_out: Counter[str] = Counter()
+        names: dict[str, dict[str, int]] = {}
+        for (name, reason), count in interpreter.left_out.items():
+            left_out[reason] += count
+            names.setdefault(name, {})[reason] = count
+        return ReaderStatistics(
+            type=self._type,
+            target=self._reader.target,
+            state="failing" if self._failures_in_a_row else "reading" if self.readings else "starting",
+            interval=self._settings.interval,
+            polls=self.polls,
+            readings=self.readings,
+            failures=dict(self.failures),
+            failing_since=self._failing_since,
+            last_error=self._last_error,
+            missed=self._pacer.missed,
+            containers=interpreter.containers,
+            values={kind.name.lower(): count for kind, count in interpreter.kinds.items()},
+            left_out=left_out,
+            clock_steps=interpreter.clock_steps,
+            last_success=self._last_success,
+            last_duration=self._last_duration,
+            left_out_names=names,
+        )
+
+    def _succeeded(self, duration: int) -> None:
+        self.readings += 1
+        self._last_success = self._wall()
+        self._last_duration = duration / 1e9
+        if self._failures_in_a_row:
+            self._log.warning("reader recovered", failures=self._failures_in_a_row)
+        self._failures_in_a_row = 0
+        self._failing_since = 0.0
+
+    def _failed(self, error: ReadError) -> None:
+        self.failures[error.reason] += 1
+        self._failures_in_a_row += 1
+        self._last_error = str(error)
+        if self._failures_in_a_row == 1:
+            self._failing_since = self._wall()
+            self._log.warning("reader failing", reason=error.reason, error=str(error))
+        else:
+            self._log.debug("poll failed", reason=error.reason, error=str(error), failures=self._failures_in_a_row)

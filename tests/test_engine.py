@@ -1,0 +1,134 @@
+from typing import Any
+
+import anyio
+import pytest
+
+from expvastic.datatypes import Container
+from expvastic.engine import Engine, EngineSettings
+from expvastic.errors import ReadError
+from expvastic.interpreter import Identity, Interpreter, InterpreterSettings
+from expvastic.pacing import Pacer
+from fakes import FOREVER, FakeReader, Log
+
+pytestmark = pytest.mark.virtual_time
+DOWN = ReadError("connect", "http://app.test: connection refused")
+
+
+class Outlet:
+    def __init__(self) -> None:
+        self.containers: list[Container] = []
+
+    def offer(self, container: Container) -> None:
+        self.containers.append(container)
+
+
+class Bench:
+    def __init__(self, reader: FakeReader | None = None, outlets: int = 1, ticks: float = 1e9, **settings: Any) -> None:
+        self.reader = reader or FakeReader()
+        self.outlets = [Outlet() for _ in range(outlets)]
+        self.log = Log()
+        chosen = EngineSettings.model_validate({"interval": 10, "timeout": 5, **settings})
+        interpreter = Interpreter(
+            InterpreterSettings(),
+            Identity("a", "h", "1"),
+            reader="app",
+            target=self.reader.target,
+            prefix="expvar",
+            interval=chosen.interval,
+        )
+        self.started = anyio.current_time()
+        pacer = Pacer(chosen.interval, chosen.backoff, start=self.started, ticks=ticks, draw=lambda: 1.0)
+        self.engine = Engine("app", "fake", self.reader, interpreter, self.outlets, chosen, pacer, self.log)  # type: ignore[arg-type]
+
+    async def run_for(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self.engine.run()
+
+    @property
+    def polled_at(self) -> list[float]:
+        return [time - self.started for time in self.reader.reads]
+
+
+async def test_it_polls_at_once_and_then_at_its_interval() -> None:
+    bench = Bench()
+    await bench.run_for(35)
+
+    assert bench.polled_at == [0, 10, 20, 30]
+
+
+async def test_every_delivery_gets_the_very_same_containers() -> None:
+    bench = Bench(outlets=3)
+    await bench.run_for(15)
+
+    first, *others = (outlet.containers for outlet in bench.outlets)
+    assert len(first) == 2
+    assert all(other == first for other in others)
+
+
+async def test_a_slow_poll_does_not_shift_the_grid() -> None:
+    bench = Bench(FakeReader([4.0, b'{"a":1}', 4.0, b'{"a":1}']))
+    await bench.run_for(25)
+
+    assert bench.polled_at == [0, 10, 20]
+
+
+async def test_polls_never_overlap_and_missed_ticks_are_counted() -> None:
+    bench = Bench(FakeReader([25.0]), timeout=60)
+    await bench.run_for(45)
+
+    assert bench.polled_at == [0, 25, 30, 40]
+    assert bench.engine.statistics().missed == 1
+
+
+async def test_a_hanging_target_fails_at_the_deadline() -> None:
+    bench = Bench(FakeReader([FOREVER]))
+    await bench.run_for(15)
+
+    assert dict(bench.engine.failures) == {"timeout": 1}
+    assert bench.polled_at == [0, 10]
+    assert bench.engine.statistics().state == "reading"
+
+
+async def test_a_failing_reader_is_said_once_and_its_recovery_once() -> None:
+    bench = Bench(FakeReader([DOWN, DOWN, b"[1]", DOWN]))
+    await bench.run_for(65)
+
+    assert dict(bench.engine.failures) == {"connect": 3, "not_object": 1}
+    assert bench.log.said() == ["reader failing", "reader recovered"]
+    assert len(bench.outlets[0].containers) == 3
+
+
+async def test_after_backoff_failures_polls_are_spaced_out_until_the_first_success() -> None:
+    bench = Bench(FakeReader([DOWN] * 5), backoff=3)
+    await bench.run_for(220)
+
+    assert bench.polled_at == [0, 10, 20, 40, 80, 160, 170, 180, 190, 200, 210]
+    assert bench.engine.statistics().missed == 0
+
+
+async def test_a_readers_bug_costs_a_poll() -> None:
+    bench = Bench(FakeReader([ZeroDivisionError("oops")]))
+    await bench.run_for(15)
+
+    assert dict(bench.engine.failures) == {"unexpected": 1}
+    assert len(bench.outlets[0].containers) == 1
+
+
+async def test_a_limited_number_of_ticks_ends_the_run() -> None:
+    bench = Bench(ticks=2)
+    await bench.engine.run()
+
+    assert bench.polled_at == [0, 10]
+
+
+async def test_the_numbers_tell_what_happened() -> None:
+    bench = Bench(FakeReader([b'{"a":1,"b":null,"c":"x"}', DOWN]))
+    await bench.run_for(15)
+
+    numbers = bench.engine.statistics()
+    assert (numbers.polls, numbers.readings, numbers.containers, numbers.state) == (2, 1, 1, "failing")
+    assert numbers.values == {"integer": 1, "string": 1}
+    assert numbers.left_out == {"null": 1}
+    assert numbers.left_out_names == {"expvar.b": {"null": 1}}
+    assert numbers.last_error == "http://app.test: connection refused"
+    assert numbers.failing_since > 0
