@@ -1,0 +1,1 @@
+"""Wire clients over the loop: they know addresses, TLS and HTTP, and nothing of containers."""
