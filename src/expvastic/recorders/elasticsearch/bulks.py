@@ -1,0 +1,88 @@
+"""What one bulk request carries, and how a batch is cut into several where it is too large for one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from ...datatypes import Container
+from .destination import IndexName
+
+# A connection that is cut in a bulk no larger than this was not cut for its size.
+ALWAYS_TAKEN = 512 * 1024
+
+NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Ceiling:
+    """How large a bulk may be, as far as the server has let us know; bytes before compression."""
+
+    def __init__(self) -> None:
+        self.bytes: float = math.inf
+
+    def was_refused(self, size: int) -> None:
+        """A bulk of that size was answered 413."""
+        self.bytes = min(self.bytes, size // 2)
+
+    def was_cut(self, size: int) -> None:
+        """The connection broke in a bulk of that size, which is how Elasticsearch 9 may say 413."""
+        if size > ALWAYS_TAKEN:
+            self.bytes = min(self.bytes, max(size // 2, ALWAYS_TAKEN))
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """Documents with their actions, line by line, and the destination of each. ``size`` is that of the body."""
+
+    lines: Sequence[bytes]
+    destinations: Sequence[str]
+    size: int
+
+    @classmethod
+    def of(cls, batch: Sequence[Container], index: IndexName) -> Bulk:
+        """The bulk that creates every container's document under its id, unless it is there already."""
+        destinations = [index.at(container.time) for container in batch]
+        heads = {name: b'{"create":{"_index":%b,"_id":' % _encode(name) for name in set(destinations)}
+        lines = [
+            b"%b%b}}\n%b\n" % (heads[name], _encode(container.id), container.document)
+            for name, container in zip(destinations, batch, strict=True)
+        ]
+        return cls(lines, destinations, sum(map(len, lines)))
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.lines)
+
+    @property
+    def first_action(self) -> bytes:
+        """What names the first document."""
+        return self.lines[0].partition(b"\n")[0]
+
+    def pieces(self, ceiling: float) -> Iterator[Bulk]:
+        """This bulk in pieces no larger than the ceiling, in order; a document that is larger is a piece of its own."""
+        start, size = 0, 0
+        for place, line in enumerate(self.lines):
+            if place > start and size + len(line) > ceiling:
+                yield self._slice(start, place)
+                start, size = place, 0
+            size += len(line)
+        yield self._slice(start, len(self.lines))
+
+    def halves(self) -> tuple[Bulk, Bulk]:
+        """The first and the second half of the documents."""
+        middle = len(self.lines) // 2
+        return self._slice(0, middle), self._slice(middle, len(self.lines))
+
+    def _slice(self, start: int, end: int) -> Bulk:
+        if end - start == len(self.lines):
+            return self
+        lines = self.lines[start:end]
+        return Bulk(lines, self.destinations[start:end], sum(map(len, lines)))

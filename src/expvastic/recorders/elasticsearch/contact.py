@@ -1,0 +1,70 @@
+"""The first question to a cluster: is anybody there, and who?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from ...errors import RecorderLost, RecordError
+from .answers import Answer, decode, explain, tidy
+
+if TYPE_CHECKING:
+    from .client import Cluster
+
+_LONGEST = 40  # characters of a name or a version
+_OLDEST = 7  # major version of Elasticsearch; OpenSearch's count began anew
+
+
+class Product(NamedTuple):
+    """What a cluster says it is: ``elasticsearch`` or ``opensearch``, and its version; both empty if it may not say."""
+
+    name: str = ""
+    version: str = ""
+
+
+class _Version(msgspec.Struct):
+    number: str
+    distribution: str = "elasticsearch"
+
+
+class _Root(msgspec.Struct):
+    version: _Version
+
+
+async def make_contact(cluster: Cluster) -> Product:
+    """Ask the nodes, one after the other, until one answers.
+
+    Raises RecordError if none does or what answers is something else, RecorderLost if the credentials are refused.
+    """
+    for _ in range(cluster.nodes - 1):
+        try:
+            return await _ask(cluster)
+        except RecorderLost:
+            raise  # credentials are no better the second time
+        except RecordError:
+            continue  # the client takes another node for the next
+    return await _ask(cluster)
+
+
+async def _ask(cluster: Cluster) -> Product:
+    answer = await cluster.request("GET", "/")
+    if answer.status == 403:  # known, but not allowed to ask this; what matters is the right to write
+        return Product()
+    if answer.status != 200:
+        raise explain(answer, "making contact")
+    return _read_product(answer)
+
+
+def _read_product(answer: Answer) -> Product:
+    try:
+        version = decode(answer.body, _Root).version
+    except ValueError as error:
+        raise RecordError(
+            f"{answer.endpoint}: something answers that is neither Elasticsearch nor OpenSearch; check the endpoint"
+        ) from error
+    product = Product(tidy(version.distribution)[:_LONGEST], tidy(version.number)[:_LONGEST])
+    major = product.version.partition(".")[0]
+    if product.name == "elasticsearch" and major.isdecimal() and int(major) < _OLDEST:
+        raise RecordError(f"{answer.endpoint}: Elasticsearch {product.version} is too old; 7.17 or newer is needed")
+    return product

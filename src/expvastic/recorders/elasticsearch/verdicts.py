@@ -1,0 +1,136 @@
+"""What the items of a bulk answer mean: one verdict per document.
+
+Statuses decide, because the names of errors differ between products and versions. Only among 400s, where the
+destination's faults hide between the documents', are names and words looked at.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from ...errors import RecordError
+from ...recorder import Outcome, Verdict
+from .answers import Answer, decode, name_error, tidy
+
+FAILURE_STORE = "failure_store"
+
+# Every item keeps its status, so that an answer's items stand in the places of the batch's documents.
+FILTER_PATH = ",".join(
+    ["errors", "items.*.status", "items.*._index", "items.*.failure_store"]
+    + [f"items.*.error.{name}" for name in ("type", "reason", "caused_by.type", "caused_by.reason")]
+)
+
+_OUTCOMES = {
+    200: Outcome.RECORDED,
+    201: Outcome.RECORDED,
+    401: Outcome.BLOCKED,
+    403: Outcome.BLOCKED,
+    404: Outcome.BLOCKED,
+    409: Outcome.DUPLICATE,
+    429: Outcome.AGAIN,
+    500: Outcome.AGAIN,
+    502: Outcome.AGAIN,
+    503: Outcome.AGAIN,
+    504: Outcome.AGAIN,
+}
+
+# 400s that no document can be blamed for: a closed index, a name that is not allowed, the limit of shards.
+_DESTINATION_TYPES = {"index_closed_exception", "invalid_index_name_exception", "validation_exception"}
+_DESTINATION_WORDS = re.compile(r"pipeline with id \[.*\] does not exist|no write index is defined for alias")
+
+# The ways in which the versions name the field that they refuse.
+_FIELDS = tuple(
+    re.compile(words)
+    for words in (
+        r"failed to parse (?:date )?field \[(.+?)\] of type \[",
+        r"object mapping for \[(.+?)\] tried to parse",
+        r"mapper \[(.+?)\] cannot be changed from type \[",
+        r"mapper \[(.+?)\] of different type",
+        r"can't merge a non object mapping \[(.+?)\] with an object mapping",
+        r"dynamically add mapping for field \[(.+?)\]\. Existing mapping",
+        r"immense term in field=\"(.+?)\" \(",
+        r"exceeded due to object field \[(.+?)\]",
+    )
+)
+_STRICT = re.compile(r"dynamic introduction of \[(.+?)\] within \[(.+?)\] is not allowed")
+
+_LOOKED_AT = 2_000  # characters of a sentence
+
+
+class _Cause(msgspec.Struct):
+    type: str | None = None
+    reason: str | None = None
+
+
+class _Error(_Cause):
+    caused_by: _Cause | None = None
+
+
+class _Item(msgspec.Struct):
+    status: int
+    error: _Error | None = None
+    failure_store: str = ""
+
+
+class _Action(msgspec.Struct):
+    create: _Item
+
+
+class _Bulk(msgspec.Struct):
+    errors: bool
+    items: list[_Action] = []  # msgspec copies empty lists
+
+
+def read_verdicts(answer: Answer, destinations: Sequence[str]) -> list[Verdict]:
+    """The verdicts of a bulk's answer with status 200, for documents that were sent to these destinations.
+
+    Raises RecordError if it is not an answer for exactly these documents; then nothing is known of any.
+    """
+    try:
+        items = decode(answer.body, _Bulk).items
+    except ValueError as error:
+        raise RecordError(f"{answer.endpoint}: bulk: the answer is cut off, or is not that of a bulk") from error
+    if len(items) != len(destinations):
+        raise RecordError(f"{answer.endpoint}: bulk: {len(items)} answers for {len(destinations)} documents")
+    return [_judge(action.create, destination) for action, destination in zip(items, destinations, strict=True)]
+
+
+def _judge(item: _Item, destination: str) -> Verdict:
+    outcome = _OUTCOMES.get(item.status, Outcome.REFUSED)
+    if outcome in (Outcome.RECORDED, Outcome.DUPLICATE):
+        return _settle(outcome, FAILURE_STORE if item.failure_store == "used" else "", destination)
+    error = item.error or _Error()
+    words = [cause.reason[:_LOOKED_AT] for cause in (error, error.caused_by) if cause and cause.reason]
+    if item.status == 400 and (error.type in _DESTINATION_TYPES or any(map(_DESTINATION_WORDS.search, words))):
+        outcome = Outcome.BLOCKED
+    field, named = _find_field(words) if outcome is Outcome.REFUSED else ("", 0)
+    return Verdict(
+        outcome,
+        reason=name_error(item.status, error.type),
+        # A cause behind words that name the field would only quote the value.
+        detail=tidy(": ".join(words[: named + 1] if field else words)),
+        field=field,
+        destination=destination,
+    )
+
+
+@functools.lru_cache(maxsize=128)
+def _settle(outcome: Outcome, reason: str, destination: str) -> Verdict:
+    """A verdict without words: one object for all documents that share it."""
+    return Verdict(outcome, reason=reason, destination=destination)
+
+
+def _find_field(words: Sequence[str]) -> tuple[str, int]:
+    """The field that one of the sentences names, and which one; empty if none does."""
+    for place, sentence in enumerate(words):
+        for pattern in _FIELDS:
+            if found := pattern.search(sentence):
+                return found[1], place
+        if found := _STRICT.search(sentence):
+            parent = "" if found[2] == "_doc" else f"{found[2]}."
+            return parent + found[1], place
+    return "", 0
