@@ -52,10 +52,11 @@ class Recorder(abc.ABC, Generic[SettingsT]):
     Constructing does no I/O. Entering makes contact and raises RecordError if there is none; it writes no samples and
     creates nothing that ``check`` would have to undo. Leaving always closes, even when it fails, and may be repeated.
     A broken recorder is not repaired: the delivery enters a fresh one made from the same settings. The caller sets
-    every deadline. Calls of ``record`` never overlap.
+    every deadline, and may cancel a ``record()`` at any time; the recorder is usable afterwards. Calls never overlap.
     """
 
     settings_type: ClassVar[type[BaseModel]]
+    is_exclusive: ClassVar[bool] = False  # whether a destination has room for one recorder only
 
     def __init__(self, settings: SettingsT) -> None:
         self.settings = settings

@@ -1,0 +1,127 @@
+"""The ``file`` recorder: one JSON line per container, appended to a file that rotates by size and age."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Annotated, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+from pydantic import AfterValidator, Field
+
+from ...datatypes import Container
+from ...errors import RecordError
+from ...recorder import Recorder, Verdict
+from ...settings import ByteSize, Duration, SettingsModel
+from .archive import Archive
+from .journal import Journal
+
+__all__ = ["FileRecorder", "FileSettings"]
+
+T = TypeVar("T")
+
+_CLOSE_LIMIT = 1.0  # seconds
+
+
+def _without_nul(path: str) -> str:
+    if "\0" in path:
+        raise ValueError("a path cannot hold a NUL character")
+    return path
+
+
+class FileSettings(SettingsModel):
+    """Where lines are written, and when the file rotates."""
+
+    path: Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
+    """The file, in a folder that exists. A line is a document with `_id` as its first member, so that it can be
+    replayed; the file's mode is 0640."""
+    rotate_bytes: ByteSize | None = None
+    """Begin a new file before this one would be larger. The old one is renamed: `samples.ndjson` to
+    `samples-20261121T033100Z-001.ndjson`, by the time of the rotation in UTC. Never, unless given."""
+    rotate_age: Duration | None = None
+    """Begin a new file when the first line of this one is so old. Never, unless given."""
+    keep: Annotated[int, Field(ge=1)] | None = None
+    """Keep so many rotated files, the newest. All, unless given."""
+    gzip: bool = False
+    """Compress files when they have been rotated."""
+
+
+class FileRecorder(Recorder[FileSettings]):
+    """Appends to a file. ``clock`` tells the wall clock, for the age of the file; ``write`` is ``os.write``."""
+
+    settings_type = FileSettings
+    is_exclusive = True
+
+    def __init__(
+        self,
+        settings: FileSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+        write: Callable[[int, bytes | memoryview], int] = os.write,
+    ) -> None:
+        super().__init__(settings)
+        self._journal = Journal(
+            self.destination,
+            rotate_bytes=settings.rotate_bytes,
+            rotate_age=settings.rotate_age,
+            make_archive=partial(Archive, gzip=settings.gzip, keep=settings.keep),
+            clock=clock,
+            write=write,
+        )
+        self._at_work = threading.Lock()
+        self._is_left = False
+
+    @property
+    def destination(self) -> str:
+        """The file's absolute path."""
+        return os.path.abspath(self.settings.path)  # noqa: PTH100  # a Path would not take out "..", nor stay text
+
+    async def __aenter__(self) -> Self:
+        await self._in_thread(self._journal.look)
+        return self
+
+    async def record(self, batch: Sequence[Container]) -> Sequence[Verdict]:
+        """Append the batch. If this is cancelled the thread goes on; what it wrote is known at the next try."""
+        return await self._in_thread(partial(self._journal.append, batch)) if batch else []
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_left = True
+        with anyio.move_on_after(_CLOSE_LIMIT, shield=True):
+            await anyio.to_thread.run_sync(self._close, abandon_on_cancel=True, limiter=_unlimited())
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(partial(self._alone, work), abandon_on_cancel=True, limiter=_unlimited())
+
+    def _alone(self, work: Callable[[], T]) -> T:
+        """In a thread: work, unless a cancelled call still does, or all is over."""
+        if self._is_left or not self._at_work.acquire(blocking=False):
+            raise RecordError(f"cannot write {self.destination}: an earlier write has not ended; check the disk")
+        try:
+            return work()
+        finally:
+            self._at_work.release()
+            if self._is_left:
+                with contextlib.suppress(RecordError):  # nobody is there to hear it
+                    self._close()
+
+    def _close(self) -> None:
+        """Close now, or leave it to the thread that is at work, which looks once more after it has released."""
+        if self._at_work.acquire(blocking=False):
+            try:
+                self._journal.close()
+            finally:
+                self._at_work.release()
+
+
+def _unlimited() -> anyio.CapacityLimiter:
+    """A disk that hangs must not use up the threads of others."""
+    return anyio.CapacityLimiter(math.inf)

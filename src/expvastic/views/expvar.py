@@ -1,0 +1,31 @@
+"""``/debug/vars``: the process as an expvar page, so that expvastic can watch expvastic.
+
+Totals stand at the top. Readers and recorders are arrays of objects with a ``name``: a reader of such a page leaves
+arrays of objects out, so the names of users' things never become field names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ..accounts import process_fields, reader_fields, recorder_fields
+from ..telemetry import Snapshot
+
+
+def expvar(snapshot: Snapshot) -> str:
+    """The page, as JSON."""
+    page = {
+        **process_fields(snapshot),
+        "readers": [{"name": name, **reader_fields(reader)} for name, reader in snapshot.readers.items()],
+        "recorders": [
+            {"name": name, **recorder_fields(recorder), "refused_by_reason": _by_reason(recorder.refused)}
+            for name, recorder in snapshot.recorders.items()
+        ],
+    }
+    return msgspec.json.encode(page).decode() + "\n"
+
+
+def _by_reason(counts: Mapping[str, int]) -> list[dict[str, str | int]]:
+    return [{"reason": reason, "count": count} for reason, count in counts.items()]
