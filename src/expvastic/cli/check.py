@@ -1,0 +1,87 @@
+"""``check``: the plan of a configuration and, with ``--connect``, whether its ends can be reached."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from .. import logs
+from ..config import Config
+from ..delivery import Delivery
+from ..engine import Engine
+from ..errors import RecordError
+from ..logs import visible
+from ..pipeline import Pipeline
+from .flags import say
+from .source import configuration
+
+_Part = TypeVar("_Part")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Print the plan; 0 if all is well, 1 if something cannot be reached."""
+    config = configuration(options)
+    logs.configure("error", config.settings.log_format, config.secrets)
+    pipeline = Pipeline(config, ticks=1)
+    for line in _plan(config, pipeline):
+        say(visible(line))
+    if not options.connect:
+        return 0
+    return 0 if anyio.run(_connect, pipeline) else 1
+
+
+def _plan(config: Config, pipeline: Pipeline) -> list[str]:
+    lines = [str(remark) for remark in config.remarks]
+    for name, recorders in config.engines.items():
+        plan = config.readers[name]
+        target = pipeline.engines[name].statistics().target or "this process"
+        every = f"every {plan.engine.interval:g} s"
+        lines.append(f"reader {name}: {plan.type} {target} {every} -> {', '.join(recorders)}")
+    for name, delivery in pipeline.deliveries.items():
+        numbers = delivery.statistics()
+        lines.append(f"recorder {name}: {numbers.type} {numbers.destination}")
+    counts = f"{_count(len(pipeline.engines), 'engine')}, {_count(len(pipeline.deliveries), 'recorder')}"
+    return [*lines, f"{config.source}: valid; {counts}"]
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
+async def _connect(pipeline: Pipeline) -> bool:
+    """Poll every reader and contact every recorder, at the same time; one line each as it is done."""
+    results: list[bool] = []
+    async with anyio.create_task_group() as group:
+        for engine in pipeline.engines.values():
+            group.start_soon(_try, f"reader {engine.name}", _poll, engine, results)
+        for delivery in pipeline.deliveries.values():
+            group.start_soon(_try, f"recorder {delivery.name}", _contact, delivery, results)
+    return all(results)
+
+
+async def _try(
+    what: str, attempt: Callable[[_Part], Awaitable[tuple[bool, str]]], part: _Part, results: list[bool]
+) -> None:
+    started = time.perf_counter()
+    is_well, words = await attempt(part)
+    results.append(is_well)
+    took = (time.perf_counter() - started) * 1e3
+    say(visible(f"{what}: {'ok' if is_well else 'FAILED'} in {took:.0f} ms, {words}"))
+
+
+async def _poll(engine: Engine) -> tuple[bool, str]:
+    values = await engine.poll_once()
+    numbers = engine.statistics()
+    return not numbers.failures, numbers.last_error or f"{values} values"
+
+
+async def _contact(delivery: Delivery) -> tuple[bool, str]:
+    try:
+        await delivery.contact()
+    except RecordError as error:
+        return False, str(error)
+    return True, delivery.statistics().destination

@@ -1,0 +1,140 @@
+"""Commands, options and environment variables, in GNU spelling and in Go's.
+
+Without a file, options describe one reader and one recorder, with the names and defaults of the ancestor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from .. import __version__
+
+# command: (module, one line of help)
+COMMANDS = {
+    "run": ("run", "poll and deliver until stopped (the default)"),
+    "once": ("run", "poll each reader once, deliver everything, exit"),
+    "check": ("check", "validate the configuration and print the plan"),
+    "read": ("read", "poll one page and print its names, kinds and values"),
+    "schema": ("schema", "print the JSON Schema of the configuration, for editors"),
+    "health": ("health", "ask a running expvastic whether it is alive"),
+}
+# option: (default, one line of help); the ancestor's names
+QUICK = {
+    "reader": ("localhost:1234/debug/vars", "the page to poll"),
+    "recorder": ("localhost:9200", "the Elasticsearch or OpenSearch to write to"),
+    "index": ("expvastic", "the index or data stream to write to"),
+    "app": ("expvastic", "the service's name in the documents"),
+    "int": ("1s", "time between polls"),
+    "timeout": ("30s", "time that a poll or a delivery may take"),
+    "backoff": ("15", "failures in a row before polls are spaced out, or the recorder is dropped"),
+}
+_WITH_FILE = {"run", "once", "check"}
+_GO = re.compile(r"-([a-z][a-z-]+)(=.*)?", re.DOTALL)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> argparse.Namespace:
+    """The options of a command line; leaves with code 2 and one line if it is wrong."""
+    rest = [_gnu(argument) for argument in arguments]
+    named = bool(rest) and rest[0] in COMMANDS
+    command = rest.pop(0) if named else "run"
+    parser = _parser(command, is_top=not named)
+    options = parser.parse_args(rest)
+    options.command = command
+    if command in _WITH_FILE:
+        _choose_source(options, parser, environment)
+    return options
+
+
+def quick_values(options: argparse.Namespace) -> dict[str, object]:
+    """The configuration that the options describe when there is no file."""
+    shared = {"timeout": options.timeout, "backoff": options.backoff}
+    reader = {"type": "expvar", "endpoint": options.reader, "type_name": options.app, "interval": options.int, **shared}
+    recorder = {"type": "elasticsearch", "endpoint": options.recorder, "index_name": options.index, **shared}
+    return {
+        "settings": {"log_level": options.loglevel or "info"},
+        "readers": {"reader": reader},
+        "recorders": {"recorder": recorder},
+        "routes": {"route": {"readers": ["reader"], "recorders": ["recorder"]}},
+    }
+
+
+def _gnu(argument: str) -> str:
+    """``-reader=x`` as ``--reader=x``: Go programs take one dash before a long name."""
+    found = _GO.fullmatch(argument)
+    known = {*QUICK, "config", "loglevel", "help", "version"}
+    return f"-{argument}" if found and found[1] in known else argument
+
+
+def _choose_source(options: argparse.Namespace, parser: _Parser, environment: Mapping[str, str]) -> None:
+    """Command line before environment before default; a file and a quick option exclude each other."""
+    given = [name for name in QUICK if getattr(options, name) is not None]
+    if options.config is None and not given:
+        options.config = environment.get("EXPVASTIC_CONFIG")
+    if options.config is not None and given:
+        parser.error(f"--{given[0]} cannot be combined with -c: it is for one reader and one recorder without a file")
+    options.loglevel = options.loglevel or environment.get("EXPVASTIC_LOGLEVEL")
+    for name, (default, _help) in QUICK.items():
+        if getattr(options, name) is None:
+            setattr(options, name, environment.get(f"EXPVASTIC_{name.upper()}", default))
+
+
+def _parser(command: str, *, is_top: bool) -> _Parser:
+    prog = "expvastic" if is_top else f"expvastic {command}"
+    parser = _Parser(
+        prog=prog,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=_overview() if is_top else COMMANDS[command][1],
+    )
+    if is_top:
+        parser.add_argument("--version", action="version", version=f"expvastic {__version__}")
+    if command in _WITH_FILE:
+        _add_source(parser)
+    if command == "check":
+        parser.add_argument(
+            "--connect", action="store_true", help="also poll each reader once and contact each recorder"
+        )
+    elif command == "read":
+        _add_read(parser)
+    elif command == "health":
+        parser.add_argument("url", nargs="?", default="http://127.0.0.1:8642/healthz", help="default: %(default)s")
+    return parser
+
+
+def _add_source(parser: _Parser) -> None:
+    parser.add_argument("-c", "--config", metavar="FILE", help="the configuration (or EXPVASTIC_CONFIG)")
+    parser.add_argument("--loglevel", metavar="LEVEL", help="debug, info, warn or error; before that of the file")
+    quick = parser.add_argument_group(
+        "without a file: one expvar reader, one Elasticsearch recorder (or EXPVASTIC_READER and so on)"
+    )
+    for name, (default, text) in QUICK.items():
+        quick.add_argument(f"--{name}", metavar="VALUE", help=f"{text} ({default})")
+
+
+def _add_read(parser: _Parser) -> None:
+    parser.add_argument("url", metavar="URL", help="the page, as a reader's endpoint")
+    parser.add_argument("--timeout", default="5s", metavar="TIME", help="time that the poll may take (%(default)s)")
+    parser.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="may be repeated")
+    parser.add_argument("--pointer", metavar="POINTER", help="start below the root, as in /data/stats")
+
+
+def _overview() -> str:
+    lines = [f"  {name:8}{text}" for name, (_module, text) in COMMANDS.items()]
+    return "Poll JSON status pages and ship them to Elasticsearch or OpenSearch.\n\ncommands:\n" + "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """A line of a command's answer."""
+    sys.stdout.write(text + "\n")

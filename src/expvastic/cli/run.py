@@ -1,0 +1,66 @@
+"""``run`` and ``once``: the pipeline at work, and how it ends."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib.util
+import math
+import os
+import signal
+import sys
+from functools import partial
+from typing import TYPE_CHECKING, NoReturn
+
+import anyio
+
+from .. import logs
+from ..pipeline import Pipeline, Result
+from .source import configuration
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+def main(options: argparse.Namespace) -> int:
+    """Run until stopped (``run``) or until every reader was polled once (``once``)."""
+    config = configuration(options)
+    logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
+    log = logs.logger()
+    if options.config is None:
+        log.info("no file given", polls=options.reader, writes_to=f"{options.recorder}, index {options.index}")
+    is_once = options.command == "once"
+    pipeline = Pipeline(config, ticks=1 if is_once else math.inf)
+    uvloop = importlib.util.find_spec("uvloop") is not None
+    return anyio.run(_serve, pipeline, is_once, log, backend_options={"use_uvloop": uvloop})
+
+
+async def _serve(pipeline: Pipeline, is_once: bool, log: FilteringBoundLogger) -> NoReturn:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, partial(_stop, pipeline, number, log))
+    result = await pipeline.run()
+    code = _exit_code(result, is_once, log)
+    # A thread may hang for good (in a name look-up, on a dead file system), and Python would wait for it: all that is
+    # to be closed is closed, so leave without asking it.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _stop(pipeline: Pipeline, number: int, log: FilteringBoundLogger) -> None:
+    """The first signal drains; any further one leaves at once."""
+    loop = asyncio.get_running_loop()
+    for again in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(again, partial(os._exit, 128 + again))
+    log.info("stopping", signal=signal.Signals(number).name, grace=pipeline.config.settings.grace)
+    pipeline.stop()
+
+
+def _exit_code(result: Result, is_once: bool, log: FilteringBoundLogger) -> int:
+    if result.lost:
+        log.error("undelivered data lost with the memory", containers=result.lost)
+    log.info("stopped", lost=result.lost)
+    if is_once:
+        return 1 if result.lost or result.failed_polls or result.refused else 0
+    return 3 if result.lost else 0

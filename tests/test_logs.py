@@ -1,0 +1,104 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from expvastic import logs
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    import structlog
+
+    handlers = logging.getLogger().handlers
+    yield
+    structlog.reset_defaults()
+    logging.captureWarnings(capture=False)
+    logging.getLogger().handlers = handlers
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_where_no_terminal_is_the_log_is_json() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "auto", stream=stream)
+    logs.logger(reader="a").warning("reader failing", reason="connect")
+
+    [line] = lines(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "reader failing", "level": "warning", "reader": "a", "reason": "connect"}
+
+
+def test_on_a_terminal_it_is_readable() -> None:
+    stream = Terminal()
+    logs.configure("info", "auto", stream=stream)
+    logs.logger(reader="a").warning("reader failing", reason="connect")
+
+    assert "reader failing" in stream.getvalue()
+    assert not stream.getvalue().startswith("{")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_format_can_be_chosen(form: logs.LogFormat) -> None:
+    stream = Terminal() if form == "json" else io.StringIO()
+    logs.configure("info", form, stream=stream)
+    logs.logger().info("started")
+
+    assert stream.getvalue().startswith("{") == (form == "json")
+
+
+def test_levels_below_the_chosen_one_are_silent() -> None:
+    stream = io.StringIO()
+    logs.configure("warn", "json", stream=stream)
+    logs.logger().info("quiet")
+    logs.logger().error("loud")
+
+    assert [line["event"] for line in lines(stream)] == ["loud"]
+
+
+def test_a_readers_own_level_is_its_alone() -> None:
+    stream = io.StringIO()
+    logs.configure("error", "json", stream=stream)
+    logs.logger("debug", reader="a").debug("poll failed")
+    logs.logger(reader="b").debug("poll failed")
+
+    assert [line["reader"] for line in lines(stream)] == ["a"]
+
+
+def test_secrets_are_masked_wherever_they_stand() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "json", secrets={"hunter2", "pw.*"}, stream=stream)
+    logs.logger().error("password hunter2", error="user:hunter2@h", fields={"a": ["pw.*"]})
+
+    assert "hunter2" not in stream.getvalue()
+    assert "pw.*" not in stream.getvalue()
+    assert lines(stream)[0]["error"] == "user:***@h"
+
+
+def test_control_characters_cannot_drive_a_terminal() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "text", stream=stream)
+    logs.logger().error("reader failing", error="\x1b[2Jevil\r\nline")
+
+    assert "\x1b[2J" not in stream.getvalue()
+    assert "\\x1b[2Jevil\\r\\nline" in stream.getvalue().replace("\\\\", "\\")
+    assert stream.getvalue().count("\n") == 1
+
+
+def test_what_libraries_warn_of_is_a_debug_line() -> None:
+    stream = io.StringIO()
+    logs.configure("debug", "json", stream=stream)
+    logging.getLogger("some.library").warning("node %s failed", "x")
+
+    [line] = lines(stream)
+    assert (line["level"], line["library"], line["message"]) == ("debug", "some.library", "node x failed")
