@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 import go_app as go_program
-from node_jars import PRODUCTS
+from node_jars import PRODUCTS, find_parts
 from real_nodes import Node
 from real_parts import Unavailable
 from virtual_clock import VirtualClockLoop
@@ -63,24 +64,39 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, object
     return "asyncio", {}
 
 
-def give_up(config: pytest.Config, missing: Unavailable) -> None:
-    """Skip, or fail where real parts are required."""
-    if config.getoption("--require-real"):
-        pytest.fail(str(missing), pytrace=False)
-    pytest.skip(str(missing))
-
-
-def make_node(config: pytest.Config, name: str, settings: Mapping[str, str] | None = None) -> Node:
+@functools.cache
+def missing_part(name: str, download: bool) -> str:
+    """Why a node, or the Go program, cannot be had here; empty if it can."""
     try:
-        return Node(name, settings, download=config.getoption("--real-nodes-download"))
+        if name == "go":
+            go_program.build()
+        else:
+            find_parts(PRODUCTS[name], download=download)
     except Unavailable as missing:
-        give_up(config, missing)
-        raise
+        return str(missing)
+    return ""
+
+
+def require(config: pytest.Config, name: str) -> None:
+    """Skip the test, or fail it where real parts are required, if the part cannot be had."""
+    reason = missing_part(name, config.getoption("--real-nodes-download"))
+    if reason and config.getoption("--require-real"):
+        pytest.fail(f"real part {name}: {reason}", pytrace=False)
+    if reason:
+        pytest.skip(f"real part {name}: {reason}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Here rather than in a fixture, so that the summary has one line for all tests that miss the same part."""
+    if isinstance(item, pytest.Function) and "running_node" in item.fixturenames:
+        require(item.config, str(item.callspec.params["running_node"]))
+    if "go_binary" in getattr(item, "fixturenames", ()):
+        require(item.config, "go")
 
 
 @pytest.fixture(scope="session")
 def running_node(request: pytest.FixtureRequest) -> Iterator[Node]:
-    node = make_node(request.config, request.param)
+    node = Node(request.param)
     try:
         node.start()
         yield node
@@ -102,7 +118,10 @@ def start_node(request: pytest.FixtureRequest) -> Iterator[Callable[[str, Mappin
     nodes: list[Node] = []
 
     def start(name: str, settings: Mapping[str, str]) -> Node:
-        nodes.append(make_node(request.config, name, settings))
+        if name not in wanted_nodes(request.config):
+            pytest.skip(f"{name} not asked for; see --real-nodes")
+        require(request.config, name)
+        nodes.append(Node(name, settings))
         nodes[-1].start()
         return nodes[-1]
 
@@ -112,12 +131,8 @@ def start_node(request: pytest.FixtureRequest) -> Iterator[Callable[[str, Mappin
 
 
 @pytest.fixture(scope="session")
-def go_binary(request: pytest.FixtureRequest) -> Path:
-    try:
-        return go_program.build()
-    except Unavailable as missing:
-        give_up(request.config, missing)
-        raise
+def go_binary() -> Path:
+    return go_program.build()
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import anyio
 
@@ -88,7 +88,7 @@ class FakeRecorder(Recorder[Nothing]):
     def destination(self) -> str:
         return "sink"
 
-    async def __aenter__(self) -> FakeRecorder:
+    async def __aenter__(self) -> Self:
         step = self.sink.entries.pop(0) if self.sink.entries else None
         if isinstance(step, float):
             await anyio.sleep(step)

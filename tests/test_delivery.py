@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -252,7 +253,7 @@ async def test_a_blocked_destination_keeps_its_data_is_said_once_and_retried_slo
         offered = bench.offer(2)
         await anyio.sleep(200)
 
-    assert [round(later - sooner) for sooner, later in zip(bench.sink.times, bench.sink.times[1:])] == [30, 30]
+    assert [round(later - sooner) for sooner, later in itertools.pairwise(bench.sink.times)] == [30, 30]
     assert bench.sink.recorded == offered
     assert bench.log.said() == ["destination blocked", "destination open again"]
     assert bench.ledger.blocked == 4

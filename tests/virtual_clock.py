@@ -68,6 +68,13 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._answered)
         return future
 
+    async def shutdown_default_executor(self, *timeout: float | None) -> None:
+        self._calls += 1  # it waits for a thread, with a deadline from Python 3.12 on
+        try:
+            await super().shutdown_default_executor(*timeout)
+        finally:
+            self._calls -= 1
+
     def _answered(self, _: asyncio.Future[Any]) -> None:
         self._calls -= 1
 

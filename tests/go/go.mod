@@ -1,0 +1,3 @@
+module expvastic.test/app
+
+go 1.21
