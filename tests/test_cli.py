@@ -75,6 +75,7 @@ def test_the_environment_can_name_the_file() -> None:
         (["nonsense"], "unrecognized arguments: nonsense"),
         (["-c"], "expected one argument"),
         (["read"], "required: URL"),
+        (["--loglevel", "loud"], "invalid choice: 'loud'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_code_2(arguments: list[str], complaint: str, tmp_path: Path) -> None:
@@ -102,7 +103,9 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "check", "once"])
 def test_a_wrong_configuration_is_one_line_per_complaint_and_code_2(command: str, tmp_path: Path) -> None:
-    (tmp_path / "bad.yml").write_text(VALID.replace("interval: 1s", "intervall: 1s").replace("format: json", "format: js"))
+    (tmp_path / "bad.yml").write_text(
+        VALID.replace("interval: 1s", "intervall: 1s").replace("format: json", "format: js")
+    )
     done = run(command, "-c", "bad", folder=tmp_path)
 
     assert done.returncode == 2
@@ -191,3 +194,19 @@ def test_a_reader_of_our_output_may_leave_early(tmp_path: Path) -> None:
     )
 
     assert done.stderr == ""
+
+
+def test_two_recorders_on_one_file_are_a_wrong_configuration(tmp_path: Path) -> None:
+    (tmp_path / "twice.yml").write_text(
+        """
+readers: {own: {type: self}}
+recorders:
+  one: {type: file, path: samples.ndjson}
+  two: {type: file, path: ./samples.ndjson}
+routes: {main: {readers: own, recorders: [one, two]}}
+"""
+    )
+    done = run("check", "-c", "twice", folder=tmp_path)
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith("twice.yml:5 recorders.two: one and two write to the same place, ")

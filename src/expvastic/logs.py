@@ -54,7 +54,7 @@ def visible(text: str) -> str:
 def _before_rendering(is_text: bool, secrets: Iterable[str]) -> list[Processor]:
     import structlog
 
-    stamp = structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S.%f" if is_text else "iso", utc=not is_text)
+    stamp = structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S" if is_text else "iso", utc=not is_text)
     return [
         structlog.processors.add_log_level,
         stamp,

@@ -15,7 +15,9 @@ _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)")
 _DURATION = re.compile(rf"\+?(?:{_PART.pattern})+")
 _SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)", re.IGNORECASE)
+_LONGEST = 40  # characters of a duration or size
+_FOREVER = 100 * 365.25 * 86400
+_SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_SIZES)})", re.IGNORECASE)
 
 
 class SettingsModel(BaseModel):
@@ -29,7 +31,7 @@ def parse_duration(value: Any) -> float:
 
     Raises ValueError for anything else, and for what is not above zero.
     """
-    if isinstance(value, str) and _DURATION.fullmatch(value.strip()):
+    if isinstance(value, str) and len(value) <= _LONGEST and _DURATION.fullmatch(value.strip()):
         seconds = math.fsum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
     elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
         seconds = float(value)
@@ -37,6 +39,8 @@ def parse_duration(value: Any) -> float:
         raise ValueError("not a duration; write it like 500ms, 10s or 1m30s")
     if seconds <= 0:
         raise ValueError("must be longer than zero")
+    if seconds > _FOREVER:
+        raise ValueError("must not be longer than 100 years")
     return seconds
 
 
@@ -44,12 +48,19 @@ def parse_size(value: Any) -> int:
     """Bytes from a number or from ``10 MB``, ``32 MiB`` and the like. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool):
         size = value
-    elif isinstance(value, str) and (match := _SIZE.fullmatch(value.strip())) and match[2].lower() in _SIZES:
+    elif (
+        isinstance(value, str)
+        and len(value) <= _LONGEST
+        and (match := _SIZE.fullmatch(value.strip()))
+        and match[2].lower() in _SIZES
+    ):
         size = round(float(match[1]) * _SIZES[match[2].lower()])
     else:
         raise ValueError("not a size; write it like 500000, 10 MB or 32 MiB")
     if size <= 0:
         raise ValueError("must be larger than zero")
+    if size >= 2**63:
+        raise ValueError("must be less than 2^63 bytes")
     return size
 
 

@@ -33,7 +33,9 @@ class ReaderStatistics:
     clock_steps: int
     last_success: float
     last_duration: float  # seconds
-    left_out_names: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: _NONE)  # by name of the value, then by reason
+    left_out_names: Mapping[str, Mapping[str, int]] = field(
+        default_factory=lambda: _NONE
+    )  # by name of the value, then by reason
 
 
 @dataclass(frozen=True, slots=True)

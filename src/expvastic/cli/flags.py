@@ -84,7 +84,8 @@ def _choose_source(options: argparse.Namespace, parser: _Parser, environment: Ma
         options.config = environment.get("EXPVASTIC_CONFIG")
     if options.config is not None and given:
         parser.error(f"--{given[0]} cannot be combined with -c: it is for one reader and one recorder without a file")
-    options.loglevel = options.loglevel or environment.get("EXPVASTIC_LOGLEVEL")
+    if options.loglevel is None and "EXPVASTIC_LOGLEVEL" in environment:
+        options.loglevel = parser.parse_args(["--loglevel", environment["EXPVASTIC_LOGLEVEL"]]).loglevel
     for name, (default, _help) in QUICK.items():
         if getattr(options, name) is None:
             setattr(options, name, environment.get(f"EXPVASTIC_{name.upper()}", default))
@@ -115,7 +116,9 @@ def _parser(command: str, *, is_top: bool) -> _Parser:
 
 def _add_source(parser: _Parser) -> None:
     parser.add_argument("-c", "--config", metavar="FILE", help="the configuration (or EXPVASTIC_CONFIG)")
-    parser.add_argument("--loglevel", metavar="LEVEL", help="debug, info, warn or error; before that of the file")
+    levels = ("debug", "info", "warn", "warning", "error")
+    text = "debug, info, warn or error; goes before that of the file"
+    parser.add_argument("--loglevel", metavar="LEVEL", type=str.lower, choices=levels, help=text)
     quick = parser.add_argument_group(
         "without a file: one expvar reader, one Elasticsearch recorder (or EXPVASTIC_READER and so on)"
     )

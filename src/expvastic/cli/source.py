@@ -16,5 +16,4 @@ def configuration(options: argparse.Namespace) -> Config:
     config = load(find(options.config))
     if options.loglevel is None:
         return config
-    settings = config.settings.model_validate({**config.settings.model_dump(), "log_level": options.loglevel.lower()})
-    return dataclasses.replace(config, settings=settings)
+    return dataclasses.replace(config, settings=config.settings.model_copy(update={"log_level": options.loglevel}))

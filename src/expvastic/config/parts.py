@@ -1,0 +1,139 @@
+"""The sections of a configuration to settings: the process, each reader, each recorder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..delivery import DeliverySettings
+from ..engine import EngineSettings
+from ..interpreter import InterpreterSettings
+from ..routes import Names
+from ..settings import SettingsModel
+from .catalogue import elsewhere, settings_of
+from .complaints import Complaints, Path, listed
+from .credentials import Credentials
+from .plans import ReaderPlan, RecorderNaming, RecorderPlan, Settings
+from .sections import SectionReader, open_section
+from .tree import Entry, Scalar, Section
+
+_OLD_LOG_LEVEL = "debug_evel"  # as the ancestor spelt it
+
+
+@dataclass(slots=True)
+class PartReader:
+    """Reads the parts of one configuration; a part with errors gives None, the errors being noted."""
+
+    complaints: Complaints
+    credentials: Credentials
+
+    def settings(self, entry: Entry | None) -> Settings | None:
+        """Return the settings of the process."""
+        if entry is None or entry.is_blank:
+            return Settings()
+        if isinstance(entry.node, Section):
+            entry = Entry(entry.name, entry.line, self._without_old_keys(entry.node))
+        opened = open_section(entry, ("settings",), (Settings,), self.credentials)
+        if opened is None:
+            return None
+        if "state_dir" in opened.values:
+            message = "not available in this version, which keeps its buffers in memory; take it out"
+            self.complaints.error(("settings", "state_dir"), message, opened.line_of("state_dir"))
+        return opened.make(Settings)
+
+    def reader(self, entry: Entry, classes: Mapping[str, type[Any]]) -> ReaderPlan | None:
+        """Return the plan of one reader, its type name as it is written."""
+        kind, opened = self._open(entry, "readers", classes, EngineSettings, InterpreterSettings)
+        if opened is None:
+            return None
+        engine, interpreter = opened.make(EngineSettings), opened.make(InterpreterSettings)
+        plugin = opened.make(settings_of(classes[kind]))
+        if interpreter and interpreter.map_file is not None:
+            path = (*opened.path, "map_file")
+            self.complaints.remark(path, "map files are not applied by this version", opened.line_of("map_file"))
+        if engine is None or interpreter is None or plugin is None:
+            return None
+        return ReaderPlan(entry.name, kind, engine, interpreter, plugin)
+
+    def recorder(self, entry: Entry, classes: Mapping[str, type[Any]]) -> RecorderPlan | None:
+        """Return the plan of one recorder."""
+        kind, opened = self._open(entry, "recorders", classes, DeliverySettings, RecorderNaming)
+        if opened is None:
+            return None
+        delivery, naming = opened.make(DeliverySettings), opened.make(RecorderNaming)
+        plugin = opened.make(settings_of(classes[kind]))
+        if delivery is None or naming is None or plugin is None:
+            return None
+        return RecorderPlan(entry.name, kind, delivery, plugin, naming.type_name)
+
+    def entries(self, part: str, entry: Entry | None) -> list[Entry]:
+        """Return what stands under ``readers`` or ``recorders``, with a complaint about each name that cannot be."""
+        if entry is None:
+            return []
+        if not isinstance(entry.node, Section):
+            self.complaints.error((part,), "must be a mapping from names to what they are", entry.line)
+            return []
+        entries = entry.node.entries
+        if not entries:
+            self.complaints.error((part,), f"is empty; describe at least one {part[:-1]}", entry.line)
+        for first, name in Names(entries).alike():
+            message = f"differs in case alone from {first} in line {entries[first].line}"
+            self.complaints.error((part, name), message, entries[name].line)
+        for name, found in entries.items():
+            if not name.strip() or not name.isprintable():
+                self.complaints.error((part, name), "a name needs letters, and no control characters", found.line)
+        return list(entries.values())
+
+    def _without_old_keys(self, section: Section) -> Section:
+        """Return settings with the old name of the log level replaced."""
+        entries = {}
+        names = {name.casefold() for name in section.entries}
+        for name, entry in section.entries.items():
+            if name.casefold() != _OLD_LOG_LEVEL:
+                entries[name] = entry
+            elif "log_level" not in names:
+                entries["log_level"] = Entry("log_level", entry.line, entry.node)
+            else:
+                self.complaints.remark(("settings", name), "ignored: log_level is given", entry.line)
+        return Section(section.line, entries, section.repeats)
+
+    def _open(
+        self, entry: Entry, part: str, classes: Mapping[str, type[Any]], *models: type[SettingsModel]
+    ) -> tuple[str, SectionReader | None]:
+        path = (part, entry.name)
+        if entry.is_blank:
+            self.complaints.error(path, "is empty; give it a type", entry.line)
+            return "", None
+        if not isinstance(entry.node, Section):
+            return "", open_section(entry, path, models, self.credentials)
+        kind = self._type(entry.node, path, entry.line, classes)
+        if kind is None:
+            return "", None
+        section = Section(
+            entry.node.line, {name: found for name, found in entry.node.entries.items() if name.casefold() != "type"}
+        )
+        all_models = (*models, settings_of(classes[kind]))
+        explain = elsewhere(kind, classes)
+        return kind, open_section(Entry(entry.name, entry.line, section), path, all_models, self.credentials, explain)
+
+    def _type(self, section: Section, path: Path, line: int, classes: Mapping[str, type[Any]]) -> str | None:
+        found = [entry for name, entry in section.entries.items() if name.casefold() == "type"]
+        path = (*path, "type")
+        if len(found) > 1:
+            self.complaints.error(path, f"given before, in line {found[0].line}", found[1].line)
+        if not found and (misspelt := self.complaints.nearest("type", section.entries)):
+            self.complaints.unknown_key((*path[:-1], misspelt), section.entries[misspelt].line, ("type",))
+            return None
+        if not found or found[0].is_blank:
+            self.complaints.is_missing(path, line, hint=f"; write {listed(classes)}")
+            return None
+        node = found[0].node
+        text = (node.value if isinstance(node.value, str) else node.text) if isinstance(node, Scalar) else ""
+        for name in (text, *classes):
+            if name in classes and name.casefold() == text.casefold():
+                return name
+        if not self.complaints.refuses(path):
+            message = f"must be {listed(classes)}" + self.complaints.suggest(text, classes)
+            self.complaints.error(path, message, found[0].line)
+        return None

@@ -1,0 +1,89 @@
+"""What a configuration comes to: settings of the process, plans of readers and recorders, and who goes with whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
+
+from ..delivery import DeliverySettings
+from ..engine import EngineSettings, LogLevel
+from ..errors import Complaint
+from ..interpreter import InterpreterSettings
+from ..listener import parse_listen
+from ..settings import ByteSize, Duration, SettingsModel
+
+
+def _check_listen(text: str) -> str:
+    parse_listen(text)
+    return text
+
+
+class Settings(SettingsModel):
+    """The process as a whole."""
+
+    log_level: LogLevel = "info"
+    """The least that is logged. A reader may have its own."""
+    log_format: Literal["auto", "text", "json"] = "auto"
+    """How a log line looks: `text` for people, `json` for programs; `auto` is `text` on a terminal."""
+    state_dir: str | None = None
+    """Not available in this version: buffers are in memory."""
+    listen: Annotated[str, AfterValidator(_check_listen)] | None = None
+    """Where `/healthz`, `/readyz`, `/metrics` and `/debug/vars` are served: a loopback address and port such as
+    `127.0.0.1:8642`, or a unix socket as `unix:/path`; any address with `public://` before it. Nowhere, unless
+    given."""
+    grace: Duration = 10.0
+    """Time to deliver what was read, after the signal to stop."""
+    memory: ByteSize = 256 * 2**20
+    """Bytes that all buffers together may hold."""
+
+
+class RecorderNaming(SettingsModel):
+    """What a recorder says about its readers."""
+
+    type_name: str = ""
+    """The `type_name` of readers that are routed here and have none of their own. The recorders of one reader must
+    agree."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPlan:
+    """One reader as configured; its interpreter's settings are complete."""
+
+    name: str
+    type: str
+    engine: EngineSettings
+    interpreter: InterpreterSettings
+    plugin: SettingsModel = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderPlan:
+    """One recorder as configured. ``type_name`` is what it gives to readers that have none, empty for nothing."""
+
+    name: str
+    type: str
+    delivery: DeliverySettings
+    plugin: SettingsModel = field(repr=False)
+    type_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A valid configuration.
+
+    ``readers`` and ``recorders`` are all that are described, in the order of the file; ``engines`` are those that a
+    route names: each reader with its recorders. ``shared`` are the recorders that write where another one of them does.
+    ``remarks`` are for the user to know, ``secrets`` for nobody.
+    """
+
+    source: str
+    settings: Settings
+    readers: Mapping[str, ReaderPlan]
+    recorders: Mapping[str, RecorderPlan]
+    engines: Mapping[str, tuple[str, ...]]
+    shared: frozenset[str]
+    remarks: tuple[Complaint, ...]
+    secrets: frozenset[str] = field(repr=False)
