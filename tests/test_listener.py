@@ -1,6 +1,5 @@
 """The listener: its pages, how it is opened and closed, and its unix socket."""
 
-
 from __future__ import annotations
 
 import asyncio

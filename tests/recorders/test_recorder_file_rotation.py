@@ -1,6 +1,5 @@
 """The file recorder's rotation: by size, by age, compressed, limited in number, over restarts and crashes."""
 
-
 from __future__ import annotations
 
 import errno
