@@ -209,9 +209,8 @@ async def _run_and_tell(delivery: Delivery, finished: anyio.Event) -> None:
 def _process() -> ProcessStatistics:
     import asyncio
 
-    used = os.times()
     return ProcessStatistics(
-        cpu=used.user + used.system,
+        cpu=time.process_time(),
         memory=_resident_bytes(),
         threads=threading.active_count(),
         tasks=len(asyncio.all_tasks()),
