@@ -1,4 +1,6 @@
+import gc
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -211,3 +213,24 @@ def test_containers_of_equal_names_share_them() -> None:
 )
 def test_timestamps_have_six_decimals(time: int, spelled: str) -> None:
     assert timestamp(time) == spelled
+
+
+def test_the_weight_of_containers_is_what_they_cost_in_memory() -> None:
+    ring = b"[" + b",".join(b"%d" % (10**18 + number) for number in range(256)) + b"]"
+    pages = [
+        b'{"memstats":{%b,"PauseNs":%b},"text":"%b"}'
+        % (b",".join(b'"n%d":%d' % (number, 10**12 + step * 64 + number) for number in range(60)), ring, b"x" * 300)
+        for step in range(200)
+    ]
+    interpreter = make()
+    interpreter.interpret(read(pages[0]))
+    gc.collect()
+    tracemalloc.start()
+
+    kept = [interpreter.interpret(read(page)) for page in pages]
+
+    gc.collect()
+    cost, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    weight = sum(container.weight for containers in kept for container in containers)
+    assert 0.9 < weight / cost < 1.3
