@@ -20,7 +20,7 @@ from house import PACKAGE, ROOT, Import, Module, eager_closure, modules, own
 # A longer name goes before a shorter one: outcomes.verdicts has its own place.
 RUNGS = {
     0: "errors datatypes",
-    1: "settings telemetry accounts pacing routes interpreter pages outcomes",
+    1: "settings telemetry accounts pacing routes interpreter document pages outcomes",
     2: "reader recorder buffer",
     3: "engine delivery outcomes.verdicts outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
@@ -28,7 +28,14 @@ RUNGS = {
     6: "cli __main__",
 }
 ARROWS = {
-    *(("interpreter", "pages"), ("interpreter", "settings"), ("outcomes", "settings"), ("accounts", "telemetry")),
+    *(
+        ("interpreter", "pages"),
+        ("interpreter", "document"),
+        ("interpreter", "settings"),
+        ("pages", "settings"),
+        ("outcomes", "settings"),
+        ("accounts", "telemetry"),
+    ),
     *(("engine", "delivery"), ("delivery", "outcomes"), ("listener", "views")),
     *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli")),
 }

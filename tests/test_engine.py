@@ -4,9 +4,10 @@ import anyio
 import pytest
 
 from expvastic.datatypes import Container
+from expvastic.document import Identity
 from expvastic.engine import Engine, EngineSettings
 from expvastic.errors import ReadError
-from expvastic.interpreter import Identity, Interpreter, InterpreterSettings
+from expvastic.interpreter import Interpreter, InterpreterSettings
 from expvastic.pacing import Pacer
 from fakes import FOREVER, FakeReader, Log
 

@@ -7,8 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from expvastic.datatypes import Container, Kind, Page, Reading
+from expvastic.document import Identity, timestamp
 from expvastic.errors import InvalidPayload
-from expvastic.interpreter import Identity, Interpreter, InterpreterSettings, timestamp
+from expvastic.interpreter import Interpreter, InterpreterSettings
 
 NOON = 1_795_262_400_000_000_000  # 2026-11-21T12:00:00Z in nanoseconds
 
@@ -234,3 +235,99 @@ def test_the_weight_of_containers_is_what_they_cost_in_memory() -> None:
     tracemalloc.stop()
     weight = sum(container.weight for containers in kept for container in containers)
     assert 0.9 < weight / cost < 1.3
+
+
+def go_page(collections: int, **memstats: Any) -> bytes:
+    ends = [0] * 256
+    durations = [0] * 256
+    for number in range(max(1, collections - 255), collections + 1):
+        ends[(number - 1) % 256] = NOON + number * 10**9 + 123_456
+        durations[(number - 1) % 256] = 1_000 + number
+    told = {"NumGC": collections, "Mallocs": collections, "PauseNs": durations, "PauseEnd": ends, **memstats}
+    return json.dumps({"cmdline": ["app"], "memstats": told}).encode()
+
+
+def test_a_go_page_ships_each_pause_once_and_its_restart_is_marked() -> None:
+    interpreter = make(go_runtime=True)
+    pages = [go_page(10), go_page(12), go_page(12), go_page(3)]
+
+    first, second, third, fourth = (document(interpreter.interpret(read(page))[0]) for page in pages)
+
+    assert first["expvar.memstats.PausesBefore"] == 10
+    assert second["expvar.memstats.PauseNs"] == [1_011, 1_012]
+    assert "expvar.memstats.PauseNs" not in third
+    assert fourth["expvar.memstats.PauseNs"] == [1_001, 1_002, 1_003]
+    assert [found.get("event.action") for found in (first, second, third, fourth)] == [None, None, None, "restarted"]
+    assert interpreter.restarts == 1
+    assert interpreter.take_news() == [("target restarted", {"life": "restarted", "pauses": 3, "lost": 0})]
+    assert interpreter.take_news() == []
+
+
+def test_pauses_have_a_kind_of_their_own() -> None:
+    interpreter = make(go_runtime=True)
+    interpreter.interpret(read(go_page(1)))
+
+    [container] = interpreter.interpret(read(go_page(2)))
+
+    kinds = {value.name: value.kind for value in container}
+    assert kinds["expvar.memstats.PauseNs"] is kinds["expvar.memstats.PauseEnd"] is Kind.GC_LIST
+
+
+def test_gc_events_are_documents_of_their_own_with_ids_that_can_be_told_again() -> None:
+    containers = []
+    for _ in range(2):
+        interpreter = make(go_runtime=True, gc_events=True)
+        interpreter.interpret(read(go_page(1)))
+        containers.append(interpreter.interpret(read(go_page(3)))[1:])
+
+    first, again = containers
+    assert [container.id for container in first] == [container.id for container in again]
+    assert document(first[0]) == {
+        **{name: value for name, value in document(again[0]).items() if name.startswith(("agent", "host", "service"))},
+        "@timestamp": "2026-11-21T12:00:02.000123Z",
+        "event.duration": 1_002,
+        "event.action": "gc",
+        "event.dataset": "expvar.gc",
+        "expvar.gc.number": 2,
+        "expvar.gc.end_ns": NOON + 2 * 10**9 + 123_456,
+        "expvar.gc.pause_ns": 1_002,
+    }
+
+
+def test_a_goal_of_a_collector_that_is_switched_off_is_left_out_and_counted() -> None:
+    interpreter = make(go_runtime=True)
+
+    [container] = interpreter.interpret(read(go_page(1, NextGC=2**64 - 1)))
+
+    assert "expvar.memstats.NextGC" not in container.names
+    assert interpreter.left_out[("expvar.memstats.NextGC", "no_next_gc")] == 1
+
+
+def test_where_pages_are_not_gos_the_rings_are_lists_like_others() -> None:
+    [container] = make(go_runtime=False).interpret(read(go_page(1)))
+
+    assert len(document(container)["expvar.memstats.PauseNs"]) == 256
+
+
+def test_a_value_left_out_for_an_unusual_reason_is_told_once() -> None:
+    interpreter = make()
+    for _ in range(3):
+        interpreter.interpret(read(b'{"a":NaN,"b":null,"c":1}'))
+
+    assert interpreter.take_news() == [("value left out", {"name": "expvar.a", "reason": "not_finite"})]
+    assert interpreter.left_out[("expvar.a", "not_finite")] == 3
+
+
+def test_not_more_kinds_of_trouble_are_told_than_anybody_reads() -> None:
+    interpreter = make()
+    page = {f"n{number}": float("nan") for number in range(500)}
+
+    interpreter.interpret(read(page))
+
+    assert len(interpreter.take_news()) <= 50
+
+
+def test_a_sheltered_name_that_meets_another_yields_one_result() -> None:
+    [container] = make(prefix="").interpret(read(b'{"expvar":1,"host":{"x":2},"c":3}'))
+
+    assert container.names == ("expvar.host.x", "c")

@@ -38,6 +38,7 @@ def reader_fields(statistics: ReaderStatistics) -> Fields:
         "left_out": sum(statistics.left_out.values()),
         "left_out_by_reason": dict(statistics.left_out),
         "clock_steps": statistics.clock_steps,
+        "restarts": statistics.restarts,
         "last_duration_seconds": statistics.last_duration,
     }
     times = {"last_success": statistics.last_success, "failing_since": statistics.failing_since}

@@ -114,6 +114,7 @@ class Engine:
                 for delivery in self._deliveries:
                     delivery.offer(container)
             self._succeeded(reading.duration)
+            self._tell_news()
             return containers
         return ()
 
@@ -140,6 +141,7 @@ class Engine:
             values={kind.name.lower(): count for kind, count in interpreter.kinds.items()},
             left_out=left_out,
             clock_steps=interpreter.clock_steps,
+            restarts=interpreter.restarts,
             last_success=self._last_success,
             last_duration=self._last_duration,
             left_out_names=names,
@@ -153,6 +155,10 @@ class Engine:
             self._log.warning("reader recovered", failures=self._failures_in_a_row)
         self._failures_in_a_row = 0
         self._failing_since = 0.0
+
+    def _tell_news(self) -> None:
+        for event, fields in self._interpreter.take_news():
+            self._log.warning(event, **fields)
 
     def _failed(self, error: ReadError) -> None:
         self.failures[error.reason] += 1

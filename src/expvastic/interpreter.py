@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
-import secrets
 from collections import Counter
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
-import msgspec
 from pydantic import AfterValidator
 
-from .datatypes import NO_LABELS, Container, Kind, Page, Reading
+from .datatypes import Container, Kind, ListOf, Page, Reading, Scalar
+from .document import DocumentEncoder, Identity
 from .pages.cmdline import mask
 from .pages.decode import decode
-from .pages.flatten import Flattener
+from .pages.flatten import Flattener, Limits, find_conflicts
+from .pages.golang import GC_NAMES, Life, Observation, Pause, Runtime, event_id
 from .pages.names import SHELTER, is_reserved
 from .settings import SettingsModel
 
-_encode = msgspec.json.Encoder().encode
 _FIELDS_COUNTED = 1_000  # left-out values are counted by name up to here, the rest together
+_FIELDS_TOLD = 50
+_SHAPES_KEPT = 16
 _OTHER = "_other"
 _T = TypeVar("_T")
-_VARIANTS_KEPT = 4_096  # encoded metadata, one per set of labels
+
+News = tuple[str, dict[str, object]]  # an event and its fields, for the log
 
 
 def _usable_prefix(prefix: str | None) -> str | None:
@@ -44,27 +44,17 @@ class InterpreterSettings(SettingsModel):
     """Fixed labels for every document, as `labels.NAME`."""
     cmdline: bool = False
     """Ship the target's command line, with what looks like a secret masked."""
+    limits: Limits = Limits()
+    """How much of a page is shipped."""
+    go_runtime: bool | None = None
+    """Whether `memstats` are those of Go's runtime: then garbage collections are shipped once each, and restarts of
+    the target are seen. Unless given true for `expvar`, false for others."""
+    gc_events: bool = False
+    """Also ship one document per garbage collection, at the time of its end."""
+    gc_history: bool = False
+    """With the first page of a target also ship the collections that it still remembers, up to 256."""
     map_file: str | None = None
     """A map file with units for memory and GC values."""
-
-
-class Identity:
-    """This process, as every document names it; and the source of ids, each given out once.
-
-    An id sorts by time, and holds the agent id, a number drawn at each start and a counter: two processes with the
-    same file and the same clock never give out the same one.
-    """
-
-    def __init__(self, agent_id: str, host: str, version: str) -> None:
-        self.agent_id = agent_id
-        self.host = host
-        self.version = version
-        self._start = f"{agent_id}-{secrets.token_hex(4)}"
-        self._numbers = itertools.count()
-
-    def next_id(self, time: int) -> str:
-        """A new id for a container of that time (microseconds)."""
-        return f"{time // 1000:011x}-{self._start}-{next(self._numbers):x}"
 
 
 class Interpreter:
@@ -79,32 +69,52 @@ class Interpreter:
         target: str,
         prefix: str,
         interval: float,
+        go_runtime: bool = False,
     ) -> None:
+        service = settings.type_name or reader
         self._settings = settings
         self._identity = identity
         self._reader = reader
         self._target = target
         self._interval = int(interval * 1e6)
-        self._at_top = not prefix
-        self._cmdline_name = f"{prefix}.cmdline" if prefix else "cmdline"
-        self._flattener = Flattener(prefix, self._leave_out)
-        self._names: tuple[str, ...] = ()
-        self._variants: dict[tuple[str, tuple[tuple[str, str], ...]], bytes] = {}
+        self._prefix = f"{prefix}." if prefix else ""
+        self._flattener = Flattener(prefix, self._leave_out, settings.limits)
+        self._documents = DocumentEncoder(identity, service=service, target=target, tags=settings.tags)
+        is_go = go_runtime if settings.go_runtime is None else settings.go_runtime
+        self._runtime = Runtime(ship_history=settings.gc_history) if is_go else None
+        self._gc_names = [self._prefix + name for name in GC_NAMES]
+        self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._last_time = 0
+        self._news: list[News] = []
         self.clock_steps = 0
+        self.restarts = 0
         self.containers = 0
         self.left_out: Counter[tuple[str, str]] = Counter()  # (name, reason)
         self.kinds: Counter[Kind] = Counter()
 
     def interpret(self, reading: Reading) -> list[Container]:
-        """The containers of a reading, the poll's own document first.
+        """The containers of a reading, the poll's own documents first.
 
         Raises InvalidPayload if a page is none; then nothing of the reading counts.
         """
         pages = [(page, decode(page.body)) for page in reading.pages]
         time, stepped = self._stamp(reading.time // 1000)
-        made = [self._container(page, content, time, reading.duration, stepped) for page, content in pages]
-        return [container for container in made if container is not None]
+        made: list[Container] = []
+        events: list[Container] = []
+        for page, content in pages:
+            content, seen = self._runtime.read(content) if self._runtime else (content, None)
+            action = self._judge(seen, stepped)
+            if seen and seen.has_no_goal:
+                self._leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
+            made += self._container(page, content, time, reading.duration, action)
+            if seen and self._settings.gc_events:
+                events += [self._event(page, pause) for pause in seen.pauses]
+        return made + events
+
+    def take_news(self) -> list[News]:
+        """What an operator should hear of: a restart each time, a kind of value left out once, and few of them."""
+        news, self._news = self._news, []
+        return news
 
     def _stamp(self, time: int) -> tuple[int, bool]:
         """A time later than all before; a long step back of the clock is believed, and told."""
@@ -116,79 +126,91 @@ class Interpreter:
         self._last_time = time
         return time, stepped
 
+    def _judge(self, seen: Observation | None, stepped: bool) -> str:
+        """What happened to the target, in a word for its document; empty for nothing."""
+        if seen and seen.life in (Life.RESTARTED, Life.UNKNOWN):
+            self.restarts += 1
+            told = {"life": seen.life.value, "pauses": len(seen.pauses), "lost": seen.lost}
+            self._news.append(("target restarted", told))
+            return seen.life.value
+        return "clock-stepped-back" if stepped else ""
+
     def _container(
-        self, page: Page, content: Mapping[str, object], time: int, duration: int, stepped: bool
-    ) -> Container | None:
+        self, page: Page, content: Mapping[str, object], time: int, duration: int, action: str
+    ) -> list[Container]:
+        """The page's container; none if there is nothing to ship."""
         values, kinds = self._flattener.flatten(content)
-        if self._cmdline_name in values:
-            self._treat_cmdline(values, kinds)
-        if self._at_top and any(map(is_reserved, values)):
-            values, kinds = _sheltered(values), _sheltered(kinds)
+        if self._prefix + "cmdline" in values:
+            self._treat_cmdline(self._prefix + "cmdline", values, kinds)
+        if self._runtime:
+            kinds.update((name, Kind.GC_LIST) for name in self._gc_names if name in kinds)
+        if not self._prefix and any(map(is_reserved, values)):
+            values, kinds = self._shelter(values, kinds)
         if not values:
-            return None
+            return []
+        document = self._documents.encode(page, values, time=time, duration=duration, action=action)
+        return [self._contain(self._identity.next_id(time), time, document, values, kinds)]
+
+    def _event(self, page: Page, pause: Pause) -> Container:
+        """One garbage collection, at the time of its pause's end; its id says no more than which one it is."""
+        above = f"{self._prefix or SHELTER + '.'}gc."
+        values = {above + "number": pause.number, above + "end_ns": pause.end, above + "pause_ns": pause.duration}
+        time = pause.end // 1000
+        about = Page({}, f"{page.dataset}.gc", page.labels)
+        document = self._documents.encode(about, values, time=time, duration=pause.duration, action="gc")
+        known = event_id(f"{self._identity.host} {self._target}", pause)
+        return self._contain(known, time, document, values, dict.fromkeys(values, Kind.INTEGER))
+
+    def _contain(
+        self, known: str, time: int, document: bytes, values: Mapping[str, Scalar | ListOf], kinds: Mapping[str, Kind]
+    ) -> Container:
         names = tuple(values)
-        if names != self._names:
-            self._names = names
+        if names not in self._shapes and len(self._shapes) >= _SHAPES_KEPT:
+            self._shapes.clear()
         column = bytes(kinds.values())
         for kind in set(column):
             self.kinds[Kind(kind)] += column.count(kind)
         self.containers += 1
         return Container(
-            id=self._identity.next_id(time),
+            id=known,
             time=time,
             reader=self._reader,
-            document=self._document(page, values, time, duration, stepped),
-            names=self._names,  # one tuple for all pages of the same names
+            document=document,
+            names=self._shapes.setdefault(names, names),  # one tuple for all pages of the same names
             values=tuple(values.values()),
             kinds=column,
         )
 
-    def _document(self, page: Page, values: dict[str, Any], time: int, duration: int, stepped: bool) -> bytes:
-        action = b'"event.action":"clock-stepped-back",' if stepped else b""
-        head = b'{"@timestamp":"%b","event.duration":%d,%b' % (timestamp(time).encode(), duration, action)
-        return head + self._metadata(page) + _encode(values)[1:]
-
-    def _metadata(self, page: Page) -> bytes:
-        """The fields that are the same in every document of a page like this, encoded, with a comma behind."""
-        labels = {**self._settings.tags, **page.labels} if page.labels is not NO_LABELS else self._settings.tags
-        key = (page.dataset, tuple(labels.items()))
-        encoded = self._variants.get(key)
-        if encoded is None:
-            encoded = _encode(self._fields(page.dataset, labels))[1:-1] + b","
-            if len(self._variants) >= _VARIANTS_KEPT:
-                self._variants.clear()
-            self._variants[key] = encoded
-        return encoded
-
-    def _fields(self, dataset: str, labels: Mapping[str, str]) -> dict[str, str]:
-        identity = self._identity
-        fields = {"service.name": self._settings.type_name or self._reader, "service.address": self._target}
-        fields |= {"host.name": identity.host, "agent.id": identity.agent_id, "agent.name": identity.host}
-        fields |= {"agent.type": "expvastic", "agent.version": identity.version, "event.dataset": dataset}
-        fields |= {f"labels.{name}": value for name, value in labels.items()}
-        return {name: value for name, value in fields.items() if value}
-
-    def _treat_cmdline(self, values: dict[str, Any], kinds: dict[str, Kind]) -> None:
+    def _treat_cmdline(self, name: str, values: dict[str, Any], kinds: dict[str, Kind]) -> None:
         """Mask the target's command line, or leave it out unless it was asked for."""
-        value = values[self._cmdline_name]
+        value = values[name]
         if not self._settings.cmdline:
-            del values[self._cmdline_name], kinds[self._cmdline_name]
-            self._leave_out(self._cmdline_name, "not_asked_for")
+            del values[name], kinds[name]
+            self._leave_out(name, "not_asked_for")
         elif isinstance(value, list):
-            values[self._cmdline_name] = mask([str(item) for item in value])
+            values[name] = mask([str(item) for item in value])
         else:
-            values[self._cmdline_name] = " ".join(mask(str(value).split(" ")))
+            values[name] = " ".join(mask(str(value).split(" ")))
+
+    def _shelter(self, values: dict[str, Any], kinds: dict[str, Kind]) -> tuple[dict[str, Any], dict[str, Kind]]:
+        values, kinds = _sheltered(values), _sheltered(kinds)
+        for name in find_conflicts(values):
+            del values[name], kinds[name]
+            self._leave_out(name, "also_an_object")
+        return values, kinds
 
     def _leave_out(self, name: str, reason: str) -> None:
         key = (name, reason)
-        if key not in self.left_out and len(self.left_out) >= _FIELDS_COUNTED:
-            key = (_OTHER, reason)
+        if key not in self.left_out:
+            if len(self.left_out) >= _FIELDS_COUNTED:
+                key = (_OTHER, reason)
+            elif reason not in _EXPECTED and len(self.left_out) < _FIELDS_TOLD:
+                self._news.append(("value left out", {"name": name, "reason": reason}))
         self.left_out[key] += 1
 
 
-def timestamp(time: int) -> str:
-    """Microseconds since the epoch as ISO 8601 in UTC, six decimals always."""
-    return datetime.fromtimestamp(time // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time % 1_000_000:06d}Z"
+# Said of nearly every page of Go's; counted like the others, but nobody is told.
+_EXPECTED = {"not_asked_for", "array_of_objects", "null", "empty_object", "empty_array", "no_next_gc"}
 
 
 def _sheltered(columns: dict[str, _T]) -> dict[str, _T]:

@@ -20,8 +20,9 @@ from . import __version__, logs
 from .buffers.memory import Budget, MemoryBuffer
 from .config import Config, ReaderPlan
 from .delivery import Delivery
+from .document import Identity
 from .engine import Engine
-from .interpreter import Identity, Interpreter
+from .interpreter import Interpreter
 from .listener import Listener
 from .pacing import Pacer, offsets
 from .readers import READERS
@@ -141,6 +142,7 @@ class Pipeline:
             target=reader.target,
             prefix=reader.prefix if prefix is None else prefix,
             interval=plan.engine.interval,
+            go_runtime=reader.is_go,
         )
         return Engine(
             plan.name,

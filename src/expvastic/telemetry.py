@@ -33,6 +33,7 @@ class ReaderStatistics:
     clock_steps: int
     last_success: float
     last_duration: float  # seconds
+    restarts: int = 0  # of the target, as far as its pages tell
     left_out_names: Mapping[str, Mapping[str, int]] = field(
         default_factory=lambda: _NONE
     )  # by name of the value, then by reason

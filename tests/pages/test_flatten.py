@@ -3,12 +3,15 @@ from typing import Any
 import pytest
 
 from expvastic.datatypes import Kind
-from expvastic.pages.flatten import STRING_LIMIT, Flattener
+from expvastic.pages.flatten import Flattener, Limits
 
 
-def flatten(page: dict[str, Any], prefix: str = "") -> tuple[dict[str, Any], dict[str, Kind], list[tuple[str, str]]]:
+def flatten(
+    page: dict[str, Any], prefix: str = "", **limits: int
+) -> tuple[dict[str, Any], dict[str, Kind], list[tuple[str, str]]]:
     left_out: list[tuple[str, str]] = []
-    values, kinds = Flattener(prefix, lambda name, reason: left_out.append((name, reason))).flatten(page)
+    flattener = Flattener(prefix, lambda name, reason: left_out.append((name, reason)), Limits(**limits))
+    values, kinds = flattener.flatten(page)
     return values, kinds, left_out
 
 
@@ -56,6 +59,9 @@ def test_a_value_keeps_itself_and_gets_its_kind(value: object, kind: Kind) -> No
         (float("inf"), "not_finite"),
         (float("nan"), "not_finite"),
         (b"bytes", "unknown_type"),
+        ("\udcff", "not_unicode"),
+        (["x", "\ud800"], "not_unicode"),
+        ([1] * 1025, "too_long"),
     ],
 )
 def test_what_cannot_be_shipped_is_left_out_and_reported_by_name(value: object, reason: str) -> None:
@@ -82,7 +88,7 @@ def test_a_name_spelled_in_two_ways_has_the_last_value() -> None:
 def test_long_strings_are_cut() -> None:
     values, _, _ = flatten({"a": "x" * 5000, "b": ["y" * 5000]})
 
-    assert values == {"a": "x" * STRING_LIMIT, "b": ["y" * STRING_LIMIT]}
+    assert values == {"a": "x" * 1024, "b": ["y" * 1024]}
 
 
 def test_names_are_the_same_objects_from_page_to_page() -> None:
@@ -100,3 +106,61 @@ def test_pages_with_ever_new_names_do_not_fill_the_memory() -> None:
         flattener.flatten({f"{page}": {f"{number}": number for number in range(1_000)}})
 
     assert sum(map(len, flattener._names.values())) <= 22_000
+
+
+@pytest.mark.parametrize(
+    "key", ["", ".", "a.", ".a", "a..b", " ", "a. .b", "\t", "x" * 600, "\ud800", ".".join("x" * 30)]
+)
+def test_a_name_that_no_index_takes_is_left_out(key: str) -> None:
+    values, _, left_out = flatten({key: 1, "b": 2}, prefix="expvar")
+
+    assert values == {"expvar.b": 2}
+    [(name, reason)] = left_out
+    assert reason == "unusable_name"
+    assert name.encode()
+
+
+@pytest.mark.parametrize("key", ['quote"', "new\nline", "tab\t", "\x00", "ünï", "🦔", "a.b", "-", "_x", "@timestamp"])
+def test_any_other_name_is_kept_as_it_is(key: str) -> None:
+    values, _, left_out = flatten({key: 1}, prefix="expvar")
+
+    assert values == {f"expvar.{key}": 1}
+    assert left_out == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"a": 1, "a.b": 2, "c": 3},
+        {"a.b": 2, "a": 1, "c": 3},
+        {"c": 3, "a.b": 2, "a": "text"},
+    ],
+)
+def test_a_value_that_is_also_an_object_is_left_out_whichever_came_first(page: dict[str, Any]) -> None:
+    values, kinds, left_out = flatten(page)
+
+    assert values == {"a.b": 2, "c": 3}
+    assert set(kinds) == set(values)
+    assert left_out == [("a", "also_an_object")]
+
+
+def test_conflicts_are_found_again_on_every_page_and_forgotten_with_the_next_shape() -> None:
+    left_out: list[tuple[str, str]] = []
+    flattener = Flattener("", lambda name, reason: left_out.append((name, reason)))
+    pages = [{"a": 1, "a.b.c": 2}, {"a": 1, "a.b.c": 2}, {"a": 1}]
+
+    assert [flattener.flatten(page)[0] for page in pages] == [{"a.b.c": 2}, {"a.b.c": 2}, {"a": 1}]
+    assert left_out == [("a", "also_an_object")] * 2
+
+
+def test_the_limits_hold() -> None:
+    deep: dict[str, Any] = {"x": 1}
+    for _ in range(50):
+        deep = {"d": deep}
+    page = {"deep": deep, **{f"n{number}": number for number in range(20)}}
+
+    values, _, left_out = flatten(page, prefix="expvar", keys=10, depth=5)
+
+    assert list(values) == [f"expvar.n{number}" for number in range(10)]
+    assert left_out[0] == ("expvar.deep.d.d.d", "too_deep")
+    assert [reason for _, reason in left_out[1:]] == ["too_many_keys"] * 10

@@ -24,6 +24,7 @@ class ExpvarReader(Reader[ExpvarSettings]):
 
     settings_type = ExpvarSettings
     prefix = "expvar"
+    is_go = True
 
     def __init__(self, settings: ExpvarSettings, snapshot: Callable[[], Snapshot]) -> None:
         super().__init__(settings, snapshot)

@@ -144,6 +144,9 @@ _FAMILIES = (
     _Family("reader_left_out_total", "counter", "Values left out.", _reader_by("reason", lambda it: it.left_out)),
     _Family("reader_clock_steps_total", "counter", "Steps back of the clock.", _reader(lambda it: it.clock_steps)),
     _Family(
+        "reader_restarts_total", "counter", "Restarts of the target that were seen.", _reader(lambda it: it.restarts)
+    ),
+    _Family(
         "reader_last_success_timestamp_seconds",
         "gauge",
         "When a page last came; 0 for never.",

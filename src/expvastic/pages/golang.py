@@ -1,0 +1,151 @@
+"""What Go's runtime says about itself in an expvar page: pauses of the collector, and whether it is the same life.
+
+Theory of operation: ``runtime.MemStats`` keeps its last 256 pauses in rings, the k-th (from 1) at place (k - 1) mod
+256, and counts all in ``NumGC``. Between two polls of one life the pauses from the last ``NumGC`` seen up to the new
+one are new. Whether it is one life is told by counters, which never fall in one; by the command line; and, for a
+program that was restarted and has already overtaken its predecessor's counters, by the ring, which no longer holds
+the pause end that was seen last. If more pauses than the ring holds lie between two polls, nothing can be told: it is
+an unknown life, and all that the ring holds is new.
+
+Source: documentation of runtime.MemStats, https://pkg.go.dev/runtime#MemStats.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+RING = 256
+GC_NAMES = ("memstats.PauseNs", "memstats.PauseEnd")
+_NO_GOAL = 2**63  # with the collector switched off NextGC is 2^64 - 1, or a little less
+_COUNTERS = ("TotalAlloc", "Mallocs", "Frees", "PauseTotalNs", "NumGC", "NumForcedGC")  # never fall in one life
+
+
+class Life(enum.StrEnum):
+    """What a page says about the target's life, as compared with the page before."""
+
+    FIRST = "first"
+    SAME = "same"
+    RESTARTED = "restarted"
+    UNKNOWN = "unknown-life"
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One collection: its number from 1 in its life, the end of its pause and its length, both in nanoseconds."""
+
+    number: int
+    end: int
+    duration: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What is new in a page; ``pauses`` oldest first.
+
+    ``lost`` pauses were overwritten, ``before`` preceded the first poll. ``has_no_goal`` says that the collector is
+    switched off, and ``NextGC`` no number of bytes.
+    """
+
+    life: Life
+    pauses: Sequence[Pause] = ()
+    lost: int = 0
+    before: int = 0
+    has_no_goal: bool = False
+
+
+class Runtime:
+    """What is known of one target's life; ``observe`` compares, and remembers."""
+
+    def __init__(self, *, ship_history: bool = False) -> None:
+        self._ship_history = ship_history
+        self._counters: dict[str, int] = {}
+        self._cmdline: object = None
+        self._collections = 0
+        self._last_end = 0
+
+    def read(self, page: Mapping[str, object]) -> tuple[Mapping[str, object], Observation | None]:
+        """The page with the new pauses in the place of the rings, and what was seen; as it is if it is not Go's."""
+        memstats = page.get("memstats")
+        observation = self.observe(memstats, page.get("cmdline")) if isinstance(memstats, Mapping) else None
+        if observation is None or not isinstance(memstats, Mapping):
+            return page, None
+        if type(goal := memstats.get("NextGC")) is int and goal >= _NO_GOAL:
+            observation = replace(observation, has_no_goal=True)
+        return {**page, "memstats": _rewritten(memstats, observation)}, observation
+
+    def observe(self, memstats: Mapping[str, object], cmdline: object) -> Observation | None:
+        """What a page's ``memstats`` says; None if it is not Go's."""
+        rings = _rings(memstats)
+        collections = memstats.get("NumGC")
+        if rings is None or type(collections) is not int or collections < 0:
+            return None
+        counters = {name: value for name in _COUNTERS if type(value := memstats.get(name)) is int}
+        life = self._compare(counters, cmdline, collections, rings[1])
+        observation = self._observation(life, collections, rings)
+        self._counters, self._cmdline, self._collections = counters, cmdline, collections
+        self._last_end = rings[1][(collections - 1) % RING] if collections else 0
+        return observation
+
+    def _compare(self, counters: Mapping[str, int], cmdline: object, collections: int, ends: Sequence[int]) -> Life:
+        if not self._counters:
+            return Life.FIRST
+        if cmdline != self._cmdline or any(counters.get(name, 0) < seen for name, seen in self._counters.items()):
+            return Life.RESTARTED
+        if collections - self._collections >= RING:
+            return Life.UNKNOWN
+        if self._collections and ends[(self._collections - 1) % RING] != self._last_end:
+            return Life.RESTARTED
+        return Life.SAME
+
+    def _observation(self, life: Life, collections: int, rings: tuple[Sequence[int], Sequence[int]]) -> Observation:
+        held = min(collections, RING)
+        match life:
+            case Life.FIRST if not self._ship_history:
+                return Observation(life, before=collections)
+            case Life.FIRST:
+                return Observation(life, _newest(held, collections, rings), before=collections - held)
+            case Life.RESTARTED:
+                return Observation(life, _newest(held, collections, rings), lost=collections - held)
+            case Life.UNKNOWN:
+                gap = collections - self._collections
+                return Observation(life, _newest(held, collections, rings), lost=gap - held)
+            case Life.SAME:
+                return Observation(life, _newest(collections - self._collections, collections, rings))
+
+
+def _rewritten(memstats: Mapping[str, object], observation: Observation) -> dict[str, object]:
+    told = {name: value for name, value in memstats.items() if name not in ("PauseNs", "PauseEnd")}
+    if observation.pauses:
+        told["PauseNs"] = [pause.duration for pause in observation.pauses]
+        told["PauseEnd"] = [pause.end for pause in observation.pauses]
+    if observation.lost:
+        told["PausesLost"] = observation.lost
+    if observation.before:
+        told["PausesBefore"] = observation.before
+    if observation.has_no_goal:
+        del told["NextGC"]
+    return told
+
+
+def event_id(target: str, pause: Pause) -> str:
+    """The id of a pause's document: the same whoever ships it, however often."""
+    digest = hashlib.blake2b(f"{target} {pause.end} {pause.number}".encode(), digest_size=12).hexdigest()
+    return f"{pause.end // 1_000_000:011x}-gc-{digest}"
+
+
+def _rings(memstats: Mapping[str, object]) -> tuple[Sequence[int], Sequence[int]] | None:
+    """Durations and ends, if they are Go's rings."""
+    durations, ends = memstats.get("PauseNs"), memstats.get("PauseEnd")
+    for ring in (durations, ends):
+        if not isinstance(ring, list) or len(ring) != RING or not all(type(item) is int for item in ring):
+            return None
+    return durations, ends  # type: ignore[return-value]  # both were looked at
+
+
+def _newest(count: int, collections: int, rings: tuple[Sequence[int], Sequence[int]]) -> list[Pause]:
+    durations, ends = rings
+    numbers = range(collections - count + 1, collections + 1)
+    return [Pause(number, ends[(number - 1) % RING], durations[(number - 1) % RING]) for number in numbers]
