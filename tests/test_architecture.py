@@ -22,7 +22,7 @@ RUNGS = {
     0: "errors datatypes",
     1: "settings telemetry accounts pacing routes interpreter document pages outcomes",
     2: "reader recorder buffer",
-    3: "engine delivery outcomes.verdicts outcomes.quarantine readers recorders buffers clients views listener",
+    3: "engine delivery waiting outcomes.verdicts outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
     5: "pipeline",
     6: "cli __main__",
@@ -36,7 +36,7 @@ ARROWS = {
         ("outcomes", "settings"),
         ("accounts", "telemetry"),
     ),
-    *(("engine", "delivery"), ("delivery", "outcomes"), ("listener", "views")),
+    *(("engine", "delivery"), ("delivery", "outcomes"), ("delivery", "waiting"), ("listener", "views")),
     *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli")),
 }
 PLACES = {name: rung for rung, names in RUNGS.items() for name in names.split()}

@@ -10,6 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
+from expvastic.buffer import BufferSettings
 from expvastic.buffers.memory import MemoryBuffer
 from expvastic.datatypes import Container
 from expvastic.delivery import Delivery, DeliverySettings
@@ -41,7 +42,7 @@ class Bench:
             "es",
             "fake",
             self.sink.make,
-            MemoryBuffer(max_bytes),
+            MemoryBuffer(BufferSettings(max_bytes=max_bytes)),
             self.settings,
             self.log,
             shares=shares,
@@ -259,6 +260,46 @@ async def test_a_blocked_destination_keeps_its_data_is_said_once_and_retried_slo
     assert bench.ledger.blocked == 4
 
 
+async def test_fresh_data_for_a_blocked_destination_does_not_make_it_be_asked_more_often() -> None:
+    bench = Bench(FakeSink(acts=[blocked] * 100), retry={"initial": 1, "max": 30}, batch={"wait": 1})
+    async with bench.running():
+        for number in range(120):
+            bench.offer(1, first=number)
+            await anyio.sleep(1)
+
+    assert len(bench.sink.batches) <= 5
+    assert bench.delivery.statistics().state == "closed"
+    bench.check()
+
+
+async def test_a_recorder_on_probation_whose_destination_is_blocked_is_well_itself() -> None:
+    bench = Bench(FakeSink(acts=[RecorderLost("gone"), blocked]), retry={"initial": 1, "max": 30})
+    async with bench.running():
+        offered = bench.offer(300)
+        await anyio.sleep(10)
+        state = bench.delivery.statistics().state
+        await anyio.sleep(100)
+
+    assert state == "closed"
+    assert len(bench.sink.batches) <= 5
+    assert {container.id for container in bench.sink.recorded} == {container.id for container in offered}
+
+
+async def test_closing_does_not_hammer_a_busy_destination() -> None:
+    def one_of_many(batch: Sequence[Container]) -> list[Verdict]:
+        return [RECORDED, *again(batch[1:])]
+
+    bench = Bench(FakeSink(acts=[one_of_many] * 1_000))
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.delivery.run)
+        bench.offer(500)
+        bench.delivery.close()
+        await anyio.sleep(5)
+        group.cancel_scope.cancel()
+
+    assert 10 <= len(bench.sink.batches) <= 60
+
+
 async def test_a_known_id_is_a_conflict_at_the_first_try_and_a_duplicate_after_it() -> None:
     bench = Bench(FakeSink(acts=[lambda batch: [DUPLICATE] * len(batch), DOWN, lambda batch: [DUPLICATE] * len(batch)]))
     async with bench.running():
@@ -313,10 +354,24 @@ async def test_a_full_buffer_sheds_says_so_once_and_says_when_it_ends() -> None:
     bench.check()
 
 
+async def test_each_time_of_shedding_is_said() -> None:
+    weight = make_container().weight
+    bench = Bench(FakeSink(), max_bytes=5 * weight, backoff=100)
+    async with bench.running():
+        for _ in range(2):
+            bench.sink.acts = [DOWN] * 4
+            bench.offer(6)
+            await anyio.sleep(60)
+            bench.offer(1)
+            await anyio.sleep(60)
+
+    assert [event for event in bench.log.said() if event.startswith("shedding")] == ["shedding", "shedding ended"] * 2
+
+
 async def test_what_is_too_old_is_shed_while_the_recorder_is_away() -> None:
     log, sink = Log(), FakeSink(acts=[RecorderLost("gone")], entries=[None, *[DOWN] * 100])
     settings = DeliverySettings()
-    buffer = MemoryBuffer(10**9, max_age=60)
+    buffer = MemoryBuffer(BufferSettings(max_bytes=10**9, max_age=60))
     delivery = Delivery("es", "fake", sink.make, buffer, settings, log, draw=lambda: 1.0)  # type: ignore[arg-type]
     async with anyio.create_task_group() as group:
         group.start_soon(delivery.run)

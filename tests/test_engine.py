@@ -133,3 +133,33 @@ async def test_the_numbers_tell_what_happened() -> None:
     assert numbers.left_out_names == {"expvar.b": {"null": 1}}
     assert numbers.last_error == "http://app.test: connection refused"
     assert numbers.failing_since > 0
+
+
+async def test_after_a_suspend_there_is_one_poll_soon_and_the_rest_is_missed() -> None:
+    """A suspended machine's clock goes on, its sleeping does not."""
+    suspended = 0.0
+    bench = Bench(interval=600)
+    bench.engine._clock = lambda: anyio.current_time() + suspended
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.engine.run)
+        await anyio.sleep(10)
+        suspended = 3_000.0
+        await anyio.sleep(100)
+        polled = bench.polled_at[1:]
+        group.cancel_scope.cancel()
+
+    assert len(polled) == 1
+    assert polled[0] <= 70
+    assert bench.engine.statistics().missed == 4
+
+
+async def test_a_reader_that_cannot_close_ends_alone() -> None:
+    class Clumsy(FakeReader):
+        async def __aexit__(self, *_: object) -> None:
+            raise ZeroDivisionError("oops")
+
+    bench = Bench(Clumsy(), ticks=1)
+    await bench.engine.run()
+
+    assert len(bench.outlets[0].containers) == 1
+    assert bench.log.said("error") == ["reader did not close"]

@@ -102,3 +102,15 @@ def test_what_libraries_warn_of_is_a_debug_line() -> None:
 
     [line] = lines(stream)
     assert (line["level"], line["library"], line["message"]) == ("debug", "some.library", "node x failed")
+
+
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), BrokenPipeError(), ValueError("closed")])
+def test_a_log_that_cannot_be_written_costs_its_lines_and_nothing_else(trouble: Exception) -> None:
+    class Broken(io.StringIO):
+        def write(self, _: str) -> int:
+            raise trouble
+
+    logs.configure("info", "json", stream=Broken())
+
+    logs.logger(reader="a").error("recorder dropped")
+    logs.logger("debug", reader="b").info("poll failed")

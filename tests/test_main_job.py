@@ -7,6 +7,7 @@ import json
 import math
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -19,7 +20,7 @@ import pytest
 from expvastic.config import load
 from expvastic.pipeline import Pipeline
 from go_app import GoApp, ServedPage
-from program import Program, spell
+from program import Program, command, run, spell
 from real_nodes import Node
 
 INDEX = "metrics-expvastic-default"
@@ -317,8 +318,6 @@ def shed(program: Program) -> float:
 
 @pytest.mark.real
 def test_check_connect_and_once_tell_by_their_exit_code(go_app: StartApp, tmp_path: Path) -> None:
-    from program import run
-
     app = go_app()
     good = configuration({"my_app": reader(app)}, {"samples": {"type": "file", "path": "samples.ndjson"}})
     (tmp_path / "good.yml").write_text(good)
@@ -344,8 +343,6 @@ def test_check_connect_and_once_tell_by_their_exit_code(go_app: StartApp, tmp_pa
 
 
 def test_read_prints_names_kinds_and_values(go_app: StartApp, tmp_path: Path) -> None:
-    from program import run
-
     app = go_app()
     printed = run("read", app.url, folder=tmp_path)
     app.stop()
@@ -359,3 +356,51 @@ def test_read_prints_names_kinds_and_values(go_app: StartApp, tmp_path: Path) ->
         "value": served.page["memstats"]["Alloc"],
     }
     assert rows["memstats.BySize"]["kind"] == "left out: array_of_objects"
+
+
+def self_configuration(folder: Path, recorders: dict[str, Any], **settings: Any) -> None:
+    (folder / "c.yml").write_text(configuration({"own": {"type": "self"}}, recorders, **settings))
+
+
+def test_once_fails_if_there_was_no_room_for_what_was_read(tmp_path: Path) -> None:
+    samples = {"type": "file", "path": "samples.ndjson", "buffer": {"max_bytes": 600}}
+    self_configuration(tmp_path, {"samples": samples})
+
+    done = run("once", "-c", "c", folder=tmp_path)
+
+    assert done.returncode == 1
+    assert not (tmp_path / "samples.ndjson").exists()
+
+
+def test_a_log_whose_disk_is_full_costs_no_sample(tmp_path: Path) -> None:
+    self_configuration(tmp_path, {"samples": {"type": "file", "path": "samples.ndjson"}})
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command("once", "-c", "c"), cwd=tmp_path, stderr=full, timeout=30, check=False)
+
+    assert done.returncode == 0
+    assert len((tmp_path / "samples.ndjson").read_text().splitlines()) == 3
+
+
+def test_every_buffer_has_its_share_of_the_memory(tmp_path: Path) -> None:
+    recorders = {f"r{number}": {"type": "file", "path": f"{number}.ndjson"} for number in range(16)}
+    recorders["r0"]["buffer"] = {"max_bytes": "32 MiB"}  # type: ignore[assignment]
+    self_configuration(tmp_path, recorders, memory="64 MiB")
+
+    pipeline = Pipeline(load(tmp_path / "c.yml"))
+
+    assert {delivery._buffer._max_bytes for delivery in pipeline.deliveries.values()} == {4 * 2**20}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("grace", [0.3, 1.0, 2.0])
+def test_stopping_takes_no_longer_than_the_grace_period(tmp_path: Path, grace: float) -> None:
+    text = configuration({"own": {"type": "self"}}, {"es": elasticsearch(dead_end())}, grace=grace)
+
+    with Program(tmp_path, text) as program:
+        program.wait_for("recorder failing")
+        began = time.monotonic()
+        code = program.stop()
+        took = time.monotonic() - began
+
+    assert code == 3
+    assert took < grace + 0.5, "half a second for a busy machine to end the process"

@@ -102,3 +102,21 @@ def test_readers_of_one_interval_are_spread_over_it_and_the_first_starts_at_once
         "e": 7.5,
         "b": 0.0,
     }
+
+
+def test_ticks_that_passed_before_a_poll_could_start_are_missed() -> None:
+    pacer = make()
+    pacer.advance(101.0, 0)
+    pacer.catch_up(3_705.0)
+
+    assert pacer.missed == 359
+    assert pacer.due == 3_700.0
+    assert pacer.advance(3_706.0, 0) == 3_710.0
+    assert pacer.missed == 359
+
+
+def test_a_poll_that_starts_in_time_has_nothing_to_catch_up_with() -> None:
+    pacer = make()
+    pacer.catch_up(109.9)
+
+    assert (pacer.due, pacer.missed) == (100.0, 0)

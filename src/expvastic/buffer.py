@@ -31,9 +31,9 @@ class Record:
 class BatchSettings(SettingsModel):
     """A batch leaves at the first of the three."""
 
-    count: Annotated[int, Field(ge=1)] = 500
+    count: Annotated[int, Field(ge=1, le=10_000)] = 500
     """Containers."""
-    bytes: ByteSize = 5_000_000
+    bytes: Annotated[ByteSize, Field(le=15_000_000)] = 5_000_000
     """Bytes of documents."""
     wait: Duration = 1.0
     """Time that the oldest container has waited."""

@@ -22,17 +22,18 @@ from .datatypes import Container
 from .errors import RecorderLost, RecordError
 from .outcomes.circuit import Circuit, RetrySettings, State
 from .outcomes.ledger import Ledger
-from .outcomes.verdicts import Verdicts
-from .recorder import Recorder, Verdict
+from .outcomes.verdicts import Sorted, Verdicts
+from .recorder import Recorder
 from .settings import Duration, SettingsModel
 from .telemetry import DeliveryStatistics
+from .waiting import Waiting
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 CLOSE_LIMIT = 1.0  # seconds that leaving a recorder may take
 PROBE_COUNT = 10  # containers in the first batch for a recorder on probation
-HASTY_PAUSE = 0.2  # seconds between tries while closing
+GROUPED = 0.25  # seconds; what is given back for about the same time is tried again together
 
 
 class DeliverySettings(SettingsModel):
@@ -67,6 +68,7 @@ class Delivery:
         log: FilteringBoundLogger,
         *,
         shares: bool = False,
+        close_limit: float = CLOSE_LIMIT,
         clock: Callable[[], float] = anyio.current_time,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
@@ -81,14 +83,13 @@ class Delivery:
         self._verdicts = Verdicts(self.ledger, log, shares=shares)
         self._limits = settings.batch
         self._log = log
+        self._close_limit = close_limit
         self._clock = clock
+        self._waiting = Waiting(clock)
         self._wall = wall
         self._destination = make().destination
-        self._wake = anyio.Event()
-        self._sleeps_until = -math.inf  # for a batch; not set during a pause, which only closing ends
-        self._resume_at = -math.inf
-        self._closing = False
         self._is_shedding = False
+        self._shed_since_success = False
         self._batches = 0
         self._failures = 0
         self._last_success = 0.0
@@ -102,13 +103,11 @@ class Delivery:
         shed = self._buffer.put(container, now)
         if shed:
             self._shed("full", len(shed))
-        if now + self._buffer.due_in(self._limits, now) < self._sleeps_until:
-            self._wake.set()
+        self._waiting.tell_due(now + self._buffer.due_in(self._limits, now))
 
     def close(self) -> None:
         """Ask ``run`` to deliver what waits without further waiting, and to return."""
-        self._closing = True
-        self._wake.set()
+        self._waiting.close()
 
     def abandon(self) -> int:
         """After ``run`` has ended: give up what was not delivered; returns how many containers were lost."""
@@ -120,7 +119,7 @@ class Delivery:
     async def run(self) -> None:
         """Deliver until closed and empty."""
         while not self._is_done():
-            await self._pause()
+            await self._waiting.pause()
             if await self._batch_is_due():  # contact is made when there is something to bring
                 await self._session()
 
@@ -157,7 +156,7 @@ class Delivery:
         )
 
     def _is_done(self) -> bool:
-        return self._closing and not self._buffer.waiting
+        return self._waiting.is_closing and not self._buffer.waiting
 
     async def _session(self) -> None:
         """Enter the recorder afresh and deliver, until all is done or it is dropped."""
@@ -165,10 +164,13 @@ class Delivery:
             async with self._entered() as recorder:
                 self.circuit.entered()
                 while await self._batch_is_due():
-                    await self._deliver(recorder)
-                    if self.circuit.state is State.DROPPED:
-                        break
-                    await self._pause()
+                    try:
+                        await self._deliver(recorder)
+                    except RecordError as error:
+                        self._failed(error)
+                        if self.circuit.state is State.DROPPED:
+                            break
+                    await self._waiting.pause()
         except RecordError as error:
             self._failed(error)
         except Exception as bug:  # noqa: BLE001  # a loop boundary: a recorder's bug costs a try, not the process
@@ -186,68 +188,66 @@ class Delivery:
         try:
             yield recorder
         finally:
-            with anyio.move_on_after(CLOSE_LIMIT, shield=True):
+            with anyio.move_on_after(self._close_limit, shield=True):
                 await recorder.__aexit__(None, None, None)
 
     async def _deliver(self, recorder: Recorder[Any]) -> None:
         """Bring one batch to the recorder, and do with each record what its verdict says."""
-        records = self._buffer.take(self._batch_limits(), self._clock() if not self._closing else math.inf)
-        error: RecordError
+        records = self._buffer.take(self._batch_limits(), math.inf if self._waiting.is_closing else self._clock())
         try:
             with anyio.fail_after(self._settings.timeout):
                 verdicts = await recorder.record([record.container for record in records])
             if len(verdicts) != len(records):
                 raise RecordError(f"{len(verdicts)} verdicts for {len(records)} containers")
-        except TimeoutError:
-            error = RecordError(f"no answer from {self._destination} within {self._settings.timeout:g} s")
-        except RecordError as raised:
-            error = raised
-        except BaseException:
+            batch = self._verdicts.sort(records, verdicts)
+        except BaseException as error:
             self._give_back(records, self._clock())
+            if isinstance(error, TimeoutError):
+                limit = f"{self._settings.timeout:g} s"
+                raise RecordError(f"no answer from {self._destination} within {limit}") from None
             raise
-        else:
-            self._settle(records, verdicts)
-            return
-        self._give_back(records, self._clock())
-        self._failed(error)
+        self._settle(batch)
 
-    def _settle(self, records: Sequence[Record], verdicts: Sequence[Verdict]) -> None:
-        now = self._clock()
-        sorted_out = self._verdicts.sort(records, verdicts)
-        self._buffer.settle(sorted_out.settled)
-        for tries, records_again in sorted_out.again.items():
-            self._give_back(records_again, now + self.circuit.jittered(tries + 1))
-        self._give_back(sorted_out.blocked, now + self._settings.retry.max)
-        if sorted_out.settled:
+    def _settle(self, batch: Sorted) -> None:
+        now, retry = self._clock(), self._settings.retry
+        self._buffer.settle(batch.settled)
+        for tries, records in batch.again.items():
+            self._give_back(records, now + self.circuit.jittered(tries + 1))
+        self._give_back(batch.blocked, now + retry.max)
+        if batch.settled:
             self._succeeded()
-        elif sorted_out.again:
-            self._failed(RecordError(f"every container is to be tried again: {sorted_out.reason}"))
-        elif self._closing:
-            self._resume_at = now + HASTY_PAUSE
+            if batch.again or batch.blocked:
+                self._waiting.pause_for(self.circuit.jittered(1) * batch.share_left)
+        elif batch.again:
+            raise RecordError(f"every container is to be tried again: {batch.reason}")
+        else:
+            # The recorder is well, its destination is not: no failure, but no reason to hurry either.
+            self.circuit.delivered()
+            self._waiting.pause_for(retry.max)
 
     def _give_back(self, records: Sequence[Record], not_before: float) -> None:
-        self._buffer.give_back(records, not_before)
+        self._buffer.give_back(records, math.ceil(not_before / GROUPED) * GROUPED)
         self.ledger.retried += len(records)
 
     def _succeeded(self) -> None:
         self._batches += 1
         self._last_success = self._wall()
         failures, before = self.circuit.failures, self.circuit.delivered()
-        self._resume_at = -math.inf
         if before is State.PROBATION:
             self._log.warning("recorder rejoined", failures=failures, waiting=self._buffer.waiting)
         elif before is State.FAILING:
             self._log.info("recorder recovered", failures=failures)
-        if self._is_shedding and not self._buffer.waiting:
+        if self._is_shedding and not self._shed_since_success:
             self._is_shedding = False
-            self._log.warning("shedding ended", shed=self.ledger.shed["full"])
+            self._log.warning("shedding ended", shed=self.ledger.shed.total())
+        self._shed_since_success = False
 
     def _failed(self, error: RecordError) -> None:
         before = self.circuit.state
         pause = self.circuit.failed(lost=isinstance(error, RecorderLost), retry_after=error.retry_after)
         self._failures += 1
         self._last_error = str(error)
-        self._resume_at = self._clock() + pause
+        self._waiting.pause_for(pause)
         if self.circuit.state is State.DROPPED and before not in (State.DROPPED, State.PROBATION):
             self._log.error("recorder dropped", failures=self.circuit.failures, error=str(error))
         elif self.circuit.state is State.FAILING and before is not State.FAILING:
@@ -262,6 +262,7 @@ class Delivery:
 
     def _shed(self, reason: str, count: int) -> None:
         self.ledger.shed[reason] += count
+        self._shed_since_success = True
         if not self._is_shedding:
             self._is_shedding = True
             self._log.error("shedding", reason=reason, waiting=self._buffer.waiting, bytes=self._buffer.weight)
@@ -273,26 +274,8 @@ class Delivery:
 
     async def _batch_is_due(self) -> bool:
         """Wait until a batch should leave; false if there is none and will be none."""
-        while not self._closing:
-            now = self._clock()
-            self._expire(now)
-            delay = self._buffer.due_in(self._limits, now)
-            if delay <= 0:
-                return True
-            self._sleeps_until = now + delay
-            await self._sleep(delay)
-            self._sleeps_until = -math.inf
-        return self._buffer.waiting > 0
+        return await self._waiting.for_batch(self._due_in) or self._buffer.waiting > 0
 
-    async def _pause(self) -> None:
-        """Wait as long as the last failure demands; while closing, no longer than a moment."""
-        while (delay := self._resume_at - self._clock()) > 0:
-            if self._closing:
-                await anyio.sleep(min(delay, HASTY_PAUSE))
-                return
-            await self._sleep(delay)
-
-    async def _sleep(self, delay: float) -> None:
-        self._wake = anyio.Event()
-        with anyio.move_on_after(delay):
-            await self._wake.wait()
+    def _due_in(self, now: float) -> float:
+        self._expire(now)
+        return self._buffer.due_in(self._limits, now)

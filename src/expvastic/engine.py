@@ -22,6 +22,8 @@ from .telemetry import ReaderStatistics
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
+LONGEST_SLEEP = 60.0  # seconds
+
 LogLevel = Literal["debug", "info", "warn", "warning", "error"]
 
 
@@ -83,12 +85,20 @@ class Engine:
 
     async def run(self) -> None:
         """Poll until there are no more ticks."""
-        async with self._reader:
-            due = self._pacer.due
-            while due < math.inf:
-                await anyio.sleep(max(0.0, due - self._clock()))
-                await self.poll()
-                due = self._pacer.advance(self._clock(), self._failures_in_a_row)
+        try:
+            async with self._reader:
+                while (due := self._pacer.due) < math.inf:
+                    await self._sleep_until(due)
+                    self._pacer.catch_up(self._clock())
+                    await self.poll()
+                    self._pacer.advance(self._clock(), self._failures_in_a_row)
+        except Exception as bug:  # noqa: BLE001  # a loop boundary: a reader that cannot close ends alone
+            self._log.error("reader did not close", error=f"{bug.__class__.__name__}: {bug}")
+
+    async def _sleep_until(self, due: float) -> None:
+        """Sleep, looking at the clock now and then: it goes on while the machine is suspended, sleeping does not."""
+        while (delay := due - self._clock()) > 0:  # noqa: ASYNC110  # no event tells of a suspend
+            await anyio.sleep(min(delay, LONGEST_SLEEP))
 
     async def poll_once(self) -> int:
         """One poll outside of the ticks; returns how many values it brought."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
@@ -27,7 +28,7 @@ def configure(level: str, form: LogFormat, secrets: Iterable[str] = (), stream: 
     structlog.configure(
         processors=[*_before_rendering(is_text, secrets), _renderer(is_text, colors=is_text and out.isatty())],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=out),
+        logger_factory=lambda *_: _Writer(out),
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(capture=True)
@@ -73,6 +74,20 @@ def _renderer(is_text: bool, *, colors: bool) -> Processor:
 
 def _as_it_is(stream: TextIO, info: Any) -> None:
     stream.write(str(info))
+
+
+class _Writer:
+    """Writes lines to a stream; one that cannot be written (its disk is full, its reader has left) costs its lines."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def msg(self, message: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._out.write(message + "\n")
+            self._out.flush()
+
+    debug = info = warning = error = msg
 
 
 class _Cleaner:

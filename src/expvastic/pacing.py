@@ -39,6 +39,13 @@ class Pacer:
         """When the present tick's poll is to start; ``inf`` if there are no more ticks."""
         return self._start + self._tick * self._interval if self._tick < self._ticks else math.inf
 
+    def catch_up(self, now: float) -> None:
+        """Skip the ticks that were missed before a poll that starts ``now``, as after a suspend."""
+        newest = math.floor((now - self._start) / self._interval)
+        if newest > self._tick:
+            self.missed += newest - self._tick
+            self._tick = newest
+
     def advance(self, now: float, failures: int) -> float:
         """Go on to the next tick after a poll that ended ``now``, the last of so many failures in a row."""
         if failures >= self._backoff:

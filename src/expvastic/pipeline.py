@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import platform
@@ -9,6 +10,7 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +19,8 @@ import anyio
 from anyio.abc import TaskGroup
 
 from . import __version__, logs
-from .buffers.memory import Budget, MemoryBuffer
+from .buffer import BufferSettings
+from .buffers import BUFFERS
 from .config import Config, ReaderPlan
 from .delivery import Delivery
 from .document import Identity
@@ -31,7 +34,8 @@ from .telemetry import ProcessStatistics, Snapshot
 from .views.summary import summarise
 
 SUMMARY_INTERVAL = 60.0
-CLOSING_SHARE = 0.1  # of the grace period is kept for closing
+CLOSING_SHARE = 0.1  # of the grace period is kept for closing, a second at most
+LOOK_UP_THREADS = 256  # at most; a look-up that hangs takes one, and must not take the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Result:
     """How a run ended."""
 
     lost: int  # containers that were read and not known to be recorded
+    shed: int  # containers for which there was no room or time, those that are lost among them
     failed_polls: int
     refused: int
 
@@ -65,14 +70,16 @@ class Pipeline:
         self._state = "starting"
         self._started = wall()
         self._stop = anyio.Event()
+        self._drained_by = math.inf  # on the event loop's clock
+        self._close_limit = min(1.0, config.settings.grace * CLOSING_SHARE)
         self.identity = Identity(secrets.token_hex(8), platform.node(), __version__)
         self._log = logs.logger()
-        budget = Budget(config.settings.memory)
-        self.deliveries = {name: self._delivery(name, budget) for name in self._routed_recorders()}
+        self.deliveries = {name: self._delivery(name) for name in self._routed_recorders()}
         self.engines = self._engines(steady_clock() if start is None else start)
 
     async def run(self) -> Result:
         """Poll and deliver until stopped or out of ticks; then deliver what is left, for the grace period at most."""
+        self._make_room_for_look_ups()
         async with self._listening(), anyio.create_task_group() as services:
             finished = {name: anyio.Event() for name in self.deliveries}
             for name, delivery in self.deliveries.items():
@@ -80,10 +87,8 @@ class Pipeline:
             services.start_soon(self._summarise)
             self._say_start()
             await self._read()
-            self._state = "draining"
-            for delivery in self.deliveries.values():
-                delivery.close()
-            with anyio.move_on_after(self.config.settings.grace * (1 - CLOSING_SHARE)):
+            self._begin_draining()
+            with anyio.CancelScope(deadline=self._drained_by):
                 for event in finished.values():
                     await event.wait()
             services.cancel_scope.cancel()
@@ -111,19 +116,28 @@ class Pipeline:
         routed = {recorder for recorders in self.config.engines.values() for recorder in recorders}
         return [name for name in self.config.recorders if name in routed]
 
-    def _delivery(self, name: str, budget: Budget) -> Delivery:
+    def _delivery(self, name: str) -> Delivery:
         plan = self.config.recorders[name]
-        limits = plan.delivery.buffer
+        buffer = self._with_its_share(plan.delivery.buffer)
         return Delivery(
             name,
             plan.type,
             partial(RECORDERS[plan.type], plan.plugin),
-            MemoryBuffer(limits.max_bytes, max_age=limits.max_age, when_full=limits.when_full, budget=budget),
+            BUFFERS[buffer.type](buffer),
             plan.delivery,
             logs.logger(recorder=name),
             shares=name in self.config.shared,
+            close_limit=self._close_limit,
             wall=self._wall,
         )
+
+    def _with_its_share(self, buffer: BufferSettings) -> BufferSettings:
+        """A buffer within the memory of all: each has a share for certain, so that no recorder can take another's."""
+        buffers = [self.config.recorders[name].delivery.buffer for name in self._routed_recorders()]
+        wanted, memory = sum(other.max_bytes for other in buffers), self.config.settings.memory
+        if wanted <= memory:
+            return buffer
+        return buffer.model_copy(update={"max_bytes": max(1, buffer.max_bytes * memory // wanted)})
 
     def _engines(self, start: float) -> Mapping[str, Engine]:
         plans = {name: self.config.readers[name] for name in self.config.engines}
@@ -178,6 +192,21 @@ class Pipeline:
     async def _cancel_at_stop(self, reading: TaskGroup) -> None:
         await self._stop.wait()
         reading.cancel_scope.cancel()
+        self._begin_draining()  # while the readers still close
+
+    def _begin_draining(self) -> None:
+        """Deliver what waits; the grace period begins with the first call."""
+        if self._state != "draining":
+            self._state = "draining"
+            self._drained_by = anyio.current_time() + self.config.settings.grace - self._close_limit
+        for delivery in self.deliveries.values():
+            delivery.close()
+
+    def _make_room_for_look_ups(self) -> None:
+        """The event loop resolves names in its default threads, of which it has very few."""
+        ends = len(self.engines) + len(self.deliveries)
+        threads = ThreadPoolExecutor(min(LOOK_UP_THREADS, 8 + ends), thread_name_prefix="look-up")
+        asyncio.get_running_loop().set_default_executor(threads)
 
     async def _summarise(self) -> None:
         before = self.snapshot()
@@ -198,6 +227,7 @@ class Pipeline:
         lost = sum(delivery.abandon() for delivery in self.deliveries.values())
         return Result(
             lost=lost,
+            shed=sum(delivery.ledger.shed.total() for delivery in self.deliveries.values()),
             failed_polls=sum(engine.failures.total() for engine in self.engines.values()),
             refused=sum(delivery.ledger.refused.total() for delivery in self.deliveries.values()),
         )
@@ -209,8 +239,6 @@ async def _run_and_tell(delivery: Delivery, finished: anyio.Event) -> None:
 
 
 def _process() -> ProcessStatistics:
-    import asyncio
-
     return ProcessStatistics(
         cpu=time.process_time(),
         memory=_resident_bytes(),

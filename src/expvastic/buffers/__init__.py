@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..buffer import Buffer
+from collections.abc import Callable
+
+from ..buffer import Buffer, BufferSettings
 from .memory import MemoryBuffer
 
-BUFFERS: dict[str, type[Buffer]] = {"memory": MemoryBuffer}
+BUFFERS: dict[str, Callable[[BufferSettings], Buffer]] = {"memory": MemoryBuffer}

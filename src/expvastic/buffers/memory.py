@@ -1,8 +1,8 @@
 """The buffer in memory: lost with the process, limited in bytes.
 
 Theory of operation: fresh records stand in a queue in the order of their arrival. Records that were given back stand
-in groups, one per batch, because a batch is given back with one time before which it is not to be tried. The oldest
-record is the first of the queue or of one of the groups. What is out is in neither, but its weight still counts.
+in groups, one for each time before which they are not to be tried, in the same order. The oldest record is the first
+of the queue or of one of the groups. What is out is in neither, but its weight still counts.
 """
 
 from __future__ import annotations
@@ -12,35 +12,18 @@ import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
-from ..buffer import BatchSettings, Buffer, Record
+from ..buffer import BatchSettings, Buffer, BufferSettings, Record
 from ..datatypes import Container
 
 
-class Budget:
-    """The bytes that all buffers of a process may hold together."""
-
-    def __init__(self, total: float = math.inf) -> None:
-        self.total = total
-        self.used = 0
-
-
 class MemoryBuffer(Buffer):
-    """Holds at most ``max_bytes``, and never more than what is left of the ``budget`` that it shares."""
+    """Holds at most ``max_bytes``, of what is waiting and what is out."""
 
-    def __init__(
-        self,
-        max_bytes: int,
-        *,
-        max_age: float | None = None,
-        when_full: Literal["shed_oldest", "shed_newest"] = "shed_oldest",
-        budget: Budget | None = None,
-    ) -> None:
-        self._max_bytes = max_bytes
-        self._max_age = math.inf if max_age is None else max_age
-        self._shed_oldest = when_full == "shed_oldest"
-        self._budget = budget or Budget()
+    def __init__(self, settings: BufferSettings) -> None:
+        self._max_bytes = settings.max_bytes
+        self._max_age = math.inf if settings.max_age is None else settings.max_age
+        self._shed_oldest = settings.when_full == "shed_oldest"
         self._fresh: deque[Record] = deque()
         self._fresh_bytes = 0  # of documents
         self._back: list[deque[Record]] = []
@@ -65,11 +48,11 @@ class MemoryBuffer(Buffer):
     def put(self, container: Container, now: float) -> Sequence[Container]:
         weight = container.weight
         shed: list[Container] = []
-        while not self._has_room(weight):
+        while self._weight + weight > self._max_bytes:
             if not self._shed_oldest or not self.waiting or self._out_weight + weight > self._max_bytes:
                 return [*shed, container]
             shed.append(self._forget(self._pop_oldest()))
-        self._add_weight(weight)
+        self._weight += weight
         self._fresh.append(Record(container, next(self._numbers), now))
         self._fresh_bytes += len(container.document)
         return shed
@@ -100,14 +83,21 @@ class MemoryBuffer(Buffer):
             self._forget(record)
 
     def give_back(self, records: Iterable[Record], not_before: float) -> None:
-        group: deque[Record] = deque()
+        returned: list[Record] = []
         for record in records:
             self._out.remove(record)
             self._out_weight -= record.container.weight
-            group.append(dataclasses.replace(record, tries=record.tries + 1, not_before=not_before))
-        if group:
-            self._back.append(group)
-            self._back_count += len(group)
+            returned.append(dataclasses.replace(record, tries=record.tries + 1, not_before=not_before))
+        if not returned:
+            return
+        self._back_count += len(returned)
+        group = next((group for group in self._back if group[0].not_before == not_before), None)
+        if group is None:
+            self._back.append(deque(returned))
+        else:
+            returned += group
+            group.clear()
+            group.extend(sorted(returned, key=_number))
 
     def expire(self, now: float) -> Sequence[Container]:
         expired: list[Container] = []
@@ -118,13 +108,11 @@ class MemoryBuffer(Buffer):
         return expired
 
     def clear(self) -> Sequence[Container]:
-        cleared: list[Container] = []
-        while self.waiting:
-            cleared.append(self._forget(self._pop_oldest()))
-        return cleared
-
-    def _has_room(self, weight: int) -> bool:
-        return self._weight + weight <= self._max_bytes and self._budget.used + weight <= self._budget.total
+        waiting = sorted(itertools.chain(self._fresh, *self._back), key=_number)
+        self._fresh.clear()
+        self._fresh_bytes = self._back_count = 0
+        self._back = []
+        return [self._forget(record) for record in waiting]
 
     def _due_groups(self, now: float) -> list[deque[Record]]:
         return [group for group in self._back if group[0].not_before <= now]
@@ -153,14 +141,14 @@ class MemoryBuffer(Buffer):
         self._out_weight += sum(record.container.weight for record in records)
         return records
 
-    def _add_weight(self, weight: int) -> None:
-        self._weight += weight
-        self._budget.used += weight
-
     def _forget(self, record: Record) -> Container:
-        self._add_weight(-record.container.weight)
+        self._weight -= record.container.weight
         return record.container
 
 
 def _age(group: deque[Record]) -> int:
     return group[0].number
+
+
+def _number(record: Record) -> int:
+    return record.number

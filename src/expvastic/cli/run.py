@@ -62,5 +62,5 @@ def _exit_code(result: Result, is_once: bool, log: FilteringBoundLogger) -> int:
         log.error("undelivered data lost with the memory", containers=result.lost)
     log.info("stopped", lost=result.lost)
     if is_once:
-        return 1 if result.lost or result.failed_polls or result.refused else 0
+        return 1 if result.shed or result.failed_polls or result.refused else 0
     return 3 if result.lost else 0

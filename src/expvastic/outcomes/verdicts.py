@@ -26,6 +26,12 @@ class Sorted:
     blocked: list[Record] = field(default_factory=list)
     reason: str = ""
 
+    @property
+    def share_left(self) -> float:
+        """The part of the batch that is not settled."""
+        left = sum(map(len, self.again.values())) + len(self.blocked)
+        return left / (left + len(self.settled)) if left else 0.0
+
 
 class Verdicts:
     """Enters verdicts into the books, and says what an operator must know, once."""

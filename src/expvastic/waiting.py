@@ -1,0 +1,61 @@
+"""When a delivery acts: it waits until a batch is due, pauses after failures, hurries once it is asked to close."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import anyio
+
+HASTY_PAUSE = 0.2  # seconds between tries while closing
+
+
+class Waiting:
+    """The clock and the bell of one delivery. Times are seconds of ``clock``."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.is_closing = False
+        self._bell = anyio.Event()
+        self._sleeps_until = -math.inf  # for a batch; not set during a pause, which only closing ends
+        self._resume_at = -math.inf
+
+    def close(self) -> None:
+        """End all waiting, and hurry from now on."""
+        self.is_closing = True
+        self._bell.set()
+
+    def tell_due(self, at: float) -> None:
+        """A batch is due at that time: wake who would sleep beyond it."""
+        if at < self._sleeps_until:
+            self._bell.set()
+
+    def pause_for(self, seconds: float) -> None:
+        """The next ``pause()`` lasts so long, or a moment if closing."""
+        self._resume_at = self.clock() + seconds
+
+    async def pause(self) -> None:
+        """Wait as long as was said."""
+        while (delay := self._resume_at - self.clock()) > 0:
+            if self.is_closing:
+                await anyio.sleep(min(delay, HASTY_PAUSE))
+                break
+            await self._sleep(delay)
+        self._resume_at = -math.inf
+
+    async def for_batch(self, due_in: Callable[[float], float]) -> bool:
+        """Wait until ``due_in(now)`` is zero: true. False as soon as this is closing."""
+        while not self.is_closing:
+            now = self.clock()
+            delay = due_in(now)
+            if delay <= 0:
+                return True
+            self._sleeps_until = now + delay
+            await self._sleep(delay)
+            self._sleeps_until = -math.inf
+        return False
+
+    async def _sleep(self, delay: float) -> None:
+        self._bell = anyio.Event()
+        with anyio.move_on_after(delay):
+            await self._bell.wait()
