@@ -331,3 +331,46 @@ def test_a_sheltered_name_that_meets_another_yields_one_result() -> None:
     [container] = make(prefix="").interpret(read(b'{"expvar":1,"host":{"x":2},"c":3}'))
 
     assert container.names == ("expvar.host.x", "c")
+
+
+def test_rates_stand_beside_their_counters_and_are_absent_across_a_restart() -> None:
+    interpreter = make(go_runtime=True, rates="counters")
+    pages = [go_page(10), go_page(30), go_page(3), go_page(5)]
+
+    documents = [
+        document(interpreter.interpret(read(page, NOON + step * 2 * 10**9))[0]) for step, page in enumerate(pages)
+    ]
+
+    rates = [found.get("expvar.memstats.Mallocs_per_second") for found in documents]
+    assert rates == [None, 10.0, None, 1.0]
+
+
+def test_rates_of_other_pages_are_their_own() -> None:
+    interpreter = make(rates="count")
+    pages = [{"count": 0}, {"count": 100}, {"count": 10}, {"count": 100}]
+
+    made = [
+        interpreter.interpret(Reading(NOON + step // 2 * 10**9, 1, (Page(page, "x", {"n": str(step % 2)}),)))[0]
+        for step, page in enumerate(pages)
+    ]
+
+    assert [document(found).get("expvar.count_per_second") for found in made] == [None, None, 10.0, 0.0]
+
+
+def test_size_classes_are_told_as_news_where_that_is_asked_for() -> None:
+    interpreter = make(go_runtime=True, by_size=True)
+    tables = [[{"Size": 8, "Mallocs": count, "Frees": 1}] for count in (5, 9)]
+
+    documents = [document(interpreter.interpret(read(go_page(1, BySize=table)))[0]) for table in tables]
+
+    assert [found.get("expvar.memstats.BySize.8.Mallocs") for found in documents] == [None, 4]
+    assert ("expvar.memstats.BySize", "array_of_objects") not in interpreter.left_out
+
+
+def test_a_page_of_huge_names_is_not_remembered() -> None:
+    interpreter = make()
+    for step in range(50):
+        interpreter.interpret(read({f"{step}" + "x" * 100_000: 1, "a": 1}))
+
+    assert len(interpreter._flattener._names["expvar"]) == 1
+    assert max(len(name) for name, _ in interpreter.left_out) < 600

@@ -14,12 +14,15 @@ from .pages.cmdline import mask
 from .pages.decode import decode
 from .pages.flatten import Flattener, Limits, find_conflicts
 from .pages.golang import GC_NAMES, Life, Observation, Pause, Runtime, event_id
+from .pages.memstats import is_counter
 from .pages.names import SHELTER, is_reserved
-from .settings import SettingsModel
+from .pages.rates import Rates
+from .settings import SettingsModel, Words
 
 _FIELDS_COUNTED = 1_000  # left-out values are counted by name up to here, the rest together
 _FIELDS_TOLD = 50
 _SHAPES_KEPT = 16
+_STREAMS_KEPT = 1_000
 _OTHER = "_other"
 _T = TypeVar("_T")
 
@@ -53,6 +56,11 @@ class InterpreterSettings(SettingsModel):
     """Also ship one document per garbage collection, at the time of its end."""
     gc_history: bool = False
     """With the first page of a target also ship the collections that it still remembers, up to 256."""
+    by_size: bool = False
+    """Also ship the objects that were allocated and freed since the last poll, per class of size (`BySize`)."""
+    rates: Words = ()
+    """Names of counters, dotted or their last part alone, whose growth per second is shipped beside them as
+    `NAME_per_second`; the one word `counters` means all that Go's runtime has."""
     map_file: str | None = None
     """A map file with units for memory and GC values."""
 
@@ -81,8 +89,9 @@ class Interpreter:
         self._flattener = Flattener(prefix, self._leave_out, settings.limits)
         self._documents = DocumentEncoder(identity, service=service, target=target, tags=settings.tags)
         is_go = go_runtime if settings.go_runtime is None else settings.go_runtime
-        self._runtime = Runtime(ship_history=settings.gc_history) if is_go else None
+        self._runtime = Runtime(ship_history=settings.gc_history, by_size=settings.by_size) if is_go else None
         self._gc_names = [self._prefix + name for name in GC_NAMES]
+        self._rates: dict[tuple[str, tuple[tuple[str, str], ...]], Rates] = {}  # by dataset and labels of a page
         self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._last_time = 0
         self._news: list[News] = []
@@ -106,7 +115,14 @@ class Interpreter:
             action = self._judge(seen, stepped)
             if seen and seen.has_no_goal:
                 self._leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
-            made += self._container(page, content, time, reading.duration, action)
+            values, kinds = self._flatten(content)
+            if self._settings.rates:
+                rates = self._rates_of(page).derive(values, reading.time, is_continuous=not action)
+                values.update(rates)
+                kinds.update(dict.fromkeys(rates, Kind.FLOAT))
+            if values:
+                document = self._documents.encode(page, values, time=time, duration=reading.duration, action=action)
+                made.append(self._contain(self._identity.next_id(time), time, document, values, kinds))
             if seen and self._settings.gc_events:
                 events += [self._event(page, pause) for pause in seen.pauses]
         return made + events
@@ -135,21 +151,25 @@ class Interpreter:
             return seen.life.value
         return "clock-stepped-back" if stepped else ""
 
-    def _container(
-        self, page: Page, content: Mapping[str, object], time: int, duration: int, action: str
-    ) -> list[Container]:
-        """The page's container; none if there is nothing to ship."""
+    def _flatten(self, content: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Kind]]:
         values, kinds = self._flattener.flatten(content)
         if self._prefix + "cmdline" in values:
             self._treat_cmdline(self._prefix + "cmdline", values, kinds)
         if self._runtime:
             kinds.update((name, Kind.GC_LIST) for name in self._gc_names if name in kinds)
         if not self._prefix and any(map(is_reserved, values)):
-            values, kinds = self._shelter(values, kinds)
-        if not values:
-            return []
-        document = self._documents.encode(page, values, time=time, duration=duration, action=action)
-        return [self._contain(self._identity.next_id(time), time, document, values, kinds)]
+            return self._shelter(values, kinds)
+        return values, kinds
+
+    def _rates_of(self, page: Page) -> Rates:
+        """The rates of the pages like this one: those of another dataset or other labels tell of something else."""
+        key = (page.dataset, tuple(page.labels.items()))
+        if key not in self._rates:
+            if len(self._rates) >= _STREAMS_KEPT:
+                self._rates.clear()
+            chosen = self._settings.rates
+            self._rates[key] = Rates("counters" if chosen == ("counters",) else chosen, is_counter, prefix=self._prefix)
+        return self._rates[key]
 
     def _event(self, page: Page, pause: Pause) -> Container:
         """One garbage collection, at the time of its pause's end; its id says no more than which one it is."""

@@ -70,7 +70,7 @@ class Flattener:
     def _walk(self, level: Mapping[str, object], above: str, values: dict[str, Any], kinds: dict[str, Kind]) -> None:
         names = self._names_below(above)
         for key, value in level.items():
-            name = names[key] if key in names else self._name(names, above, key)
+            name = names.get(key) or self._name(names, above, key)
             if not name:
                 self._leave_out(_printable(above, key), "unusable_name")
                 continue
@@ -137,10 +137,13 @@ class Flattener:
         return names
 
     def _name(self, names: dict[str, str], above: str, key: str) -> str:
-        """The dotted name, kept; empty if no index would take it."""
+        """The dotted name, kept; empty, and not kept, if no index would take it."""
         name = f"{above}.{key}" if above else key
-        is_usable = len(name) <= NAME_LIMIT and all(map(str.strip, key.split("."))) and _is_text(key)
-        names[key] = name = name if is_usable and name.count(".") < self._depth else ""
+        if len(name) > NAME_LIMIT or name.count(".") >= self._depth or not _is_text(key):
+            return ""
+        if not all(map(str.strip, key.split("."))):
+            return ""
+        names[key] = name
         self._names_kept += 1
         return name
 

@@ -17,6 +17,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .by_size import SizeClasses
+
 RING = 256
 GC_NAMES = ("memstats.PauseNs", "memstats.PauseEnd")
 _NO_GOAL = 2**63  # with the collector switched off NextGC is 2^64 - 1, or a little less
@@ -59,8 +61,9 @@ class Observation:
 class Runtime:
     """What is known of one target's life; ``observe`` compares, and remembers."""
 
-    def __init__(self, *, ship_history: bool = False) -> None:
+    def __init__(self, *, ship_history: bool = False, by_size: bool = False) -> None:
         self._ship_history = ship_history
+        self._sizes = SizeClasses() if by_size else None
         self._counters: dict[str, int] = {}
         self._cmdline: object = None
         self._collections = 0
@@ -74,7 +77,20 @@ class Runtime:
             return page, None
         if type(goal := memstats.get("NextGC")) is int and goal >= _NO_GOAL:
             observation = replace(observation, has_no_goal=True)
-        return {**page, "memstats": _rewritten(memstats, observation)}, observation
+        told = _rewritten(memstats, observation)
+        if self._sizes and "BySize" in told:
+            self._tell_sizes(self._sizes, told, observation.life)
+        return {**page, "memstats": told}, observation
+
+    def _tell_sizes(self, sizes: SizeClasses, told: dict[str, object], life: Life) -> None:
+        if life in (Life.RESTARTED, Life.UNKNOWN):
+            sizes.reset()
+        news = sizes.derive(told["BySize"])
+        if news is None:
+            return  # not Go's
+        del told["BySize"]
+        if news:
+            told["BySize"] = news
 
     def observe(self, memstats: Mapping[str, object], cmdline: object) -> Observation | None:
         """What a page's ``memstats`` says; None if it is not Go's."""
