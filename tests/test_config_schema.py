@@ -28,7 +28,7 @@ KINDS: Mapping[str, tuple[type, ...]] = {
 UNDERSTOOD = {
     *("$schema", "$defs", "$ref", "title", "description", "default", "examples", "writeOnly", "format"),
     *("type", "properties", "required", "additionalProperties", "minProperties", "anyOf", "const", "enum", "pattern"),
-    *("items", "minItems", "minimum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "propertyNames"),
+    *("items", "minItems", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength", "propertyNames"),
 }
 
 
@@ -62,7 +62,7 @@ def is_a(kind: str, value: object) -> bool:
 
 def in_range(schema: Any, value: float) -> bool:
     return bool(
-        value >= schema.get("minimum", value)
+        schema.get("minimum", value) <= value <= schema.get("maximum", value)
         and value > schema.get("exclusiveMinimum", value - 1)
         and value < schema.get("exclusiveMaximum", value + 1)
     )

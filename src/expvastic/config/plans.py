@@ -37,7 +37,7 @@ class Settings(SettingsModel):
     grace: Duration = 10.0
     """Time to deliver what was read, after the signal to stop."""
     memory: ByteSize = 256 * 2**20
-    """Bytes that all buffers in memory may hold together. If their limits add up to more, each has its share of this."""
+    """Bytes that all buffers in memory may hold together; if their limits add up to more, each has its share."""
 
 
 class RecorderNaming(SettingsModel):
