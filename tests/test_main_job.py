@@ -350,12 +350,24 @@ def test_read_prints_names_kinds_and_values(go_app: StartApp, tmp_path: Path) ->
     assert printed.returncode == 0
     rows = {row["name"]: row for row in map(json.loads, printed.stdout.splitlines())}
     [served] = app.served()
-    assert rows["memstats.Alloc"] == {
-        "name": "memstats.Alloc",
-        "kind": "integer",
-        "value": served.page["memstats"]["Alloc"],
-    }
-    assert rows["memstats.BySize"]["kind"] == "left out: array_of_objects"
+    alloc = {"kind": "integer", "unit": "bytes", "role": "gauge", "value": served.page["memstats"]["Alloc"]}
+    assert rows["memstats.Alloc"] == {"name": "memstats.Alloc", **alloc}
+    assert rows["memstats.BySize"] == {"name": "memstats.BySize", "left_out": "array_of_objects"}
+    assert rows["memstats.NumGC"]["role"] == "counter"
+
+
+def test_read_can_watch_what_changes_and_how_fast(go_app: StartApp, tmp_path: Path) -> None:
+    app = go_app()
+
+    watched = run("read", app.url, "--watch", "--interval", "50ms", "--count", "3", folder=tmp_path)
+
+    assert (watched.returncode, watched.stderr) == (0, "")
+    rows = [json.loads(line) for line in watched.stdout.splitlines()]
+    serials = [row for row in rows if row["name"] == "serial"]
+    assert len(serials) == 3
+    assert "per_second" not in serials[0]
+    assert all(5 < row["per_second"] <= 20 for row in serials[1:])
+    assert len([row for row in rows if row["name"] == "int64_max"]) == 1, "only what changes is told again"
 
 
 def self_configuration(folder: Path, recorders: dict[str, Any], **settings: Any) -> None:

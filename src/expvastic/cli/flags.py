@@ -19,7 +19,7 @@ COMMANDS = {
     "run": ("run", "poll and deliver until stopped (the default)"),
     "once": ("run", "poll each reader once, deliver everything, exit"),
     "check": ("check", "validate the configuration and print the plan"),
-    "read": ("read", "poll one page and print its names, kinds and values"),
+    "read": ("read", "poll one page and print its names, kinds, units and values"),
     "schema": ("schema", "print the JSON Schema of the configuration, for editors"),
     "health": ("health", "ask a running expvastic whether it is alive"),
 }
@@ -131,6 +131,9 @@ def _add_read(parser: _Parser) -> None:
     parser.add_argument("--timeout", default="5s", metavar="TIME", help="time that the poll may take (%(default)s)")
     parser.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="may be repeated")
     parser.add_argument("--pointer", metavar="POINTER", help="start below the root, as in /data/stats")
+    parser.add_argument("--watch", action="store_true", help="go on, and show what changes and how fast")
+    parser.add_argument("--interval", default="1s", metavar="TIME", help="time between polls of --watch (%(default)s)")
+    parser.add_argument("--count", type=int, metavar="N", help="end --watch after so many polls")
 
 
 def _overview() -> str:

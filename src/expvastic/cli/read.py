@@ -1,46 +1,81 @@
-"""``read URL``: one page's names, kinds and values; a table on a terminal, NDJSON otherwise."""
+"""``read URL``: what a page holds, for whoever writes a configuration; with ``--watch`` what changes in it."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import anyio
-import msgspec
 from pydantic import ValidationError
 
-from ..datatypes import Kind, Reading
+from ..datatypes import Reading
 from ..errors import Complaint, ConfigError, ReadError
-from ..logs import visible
-from ..pages.decode import decode
-from ..pages.flatten import Flattener
 from ..reader import Reader
 from ..readers.expvar import ExpvarReader, ExpvarSettings
 from ..readers.http import HttpReader, HttpSettings
 from ..settings import parse_duration
 from .flags import say
+from .rows import PageRows, Row, changed, spell_json, spell_table
 
-Row = tuple[str, str, Any]  # name, kind (or why it is left out), value
+_CLEAR = "\x1b[H\x1b[J"
 
 
 def main(options: argparse.Namespace) -> int:
-    """Poll the page once and print it. Raises ReadError if it cannot be had."""
-    reading = anyio.run(_read, *_reader(options))
-    rows = list(_rows(reading))
-    lines = _table(rows) if sys.stdout.isatty() else map(_json, rows)
+    """Poll the page and print it: once, or until interrupted. Raises ReadError if it cannot be had."""
+    reader, timeout = _reader(options)
+    every = _duration(options.interval, "--interval") if options.watch else None
+    anyio.run(_read, reader, timeout, every, options.count)
+    return 0
+
+
+async def _read(reader: Reader[Any], timeout: float, every: float | None, count: int | None) -> None:
+    rows, before = PageRows(), None
+    async with reader:
+        while True:
+            now = rows.rows(await _poll(reader, timeout))
+            _show(now, before)
+            before = now
+            count = None if count is None else count - 1
+            if every is None or count == 0:
+                return
+            await anyio.sleep(every)
+
+
+async def _poll(reader: Reader[Any], timeout: float) -> Reading:
+    try:
+        with anyio.fail_after(timeout):
+            return await reader.read()
+    except TimeoutError:
+        raise ReadError("timeout", f"{reader.target}: no complete answer within {timeout:g} s") from None
+
+
+def _show(now: Sequence[Row], before: Sequence[Row] | None) -> None:
+    """All rows on a terminal, with changes marked; as JSON all of them at first, then those that changed."""
+    news = now if before is None else changed(before, now)
+    if not sys.stdout.isatty():
+        for row in news:
+            say(spell_json(row))
+        sys.stdout.flush()
+        return
+    marks = frozenset() if before is None else frozenset(row.name for row in news)
+    size = shutil.get_terminal_size()
+    lines = list(spell_table(now, size.columns, marks))
+    if before is not None:
+        lines = lines[: size.lines - 1]
+        sys.stdout.write(_CLEAR)
     for line in lines:
         say(line)
-    return 0
+    sys.stdout.flush()
 
 
 def _reader(options: argparse.Namespace) -> tuple[Reader[Any], float]:
     """A reader of the page, and its deadline; as for Go's pages, a URL without a path means ``/debug/vars``."""
     given = {"endpoint": options.url, "headers": dict(map(_header, options.header))}
+    timeout = _duration(options.timeout, "--timeout")
     try:
-        timeout = parse_duration(options.timeout)
         if options.pointer is None:
             return ExpvarReader(ExpvarSettings.model_validate(given), _no_snapshot), timeout
         return HttpReader(HttpSettings.model_validate({**given, "pointer": options.pointer}), _no_snapshot), timeout
@@ -48,8 +83,13 @@ def _reader(options: argparse.Namespace) -> tuple[Reader[Any], float]:
         found = error.errors()[0]
         where = ".".join(map(str, found["loc"])) or "options"
         raise ConfigError([Complaint(f"read {where}", found["msg"].removeprefix("Value error, "))]) from None
+
+
+def _duration(text: str, option: str) -> float:
+    try:
+        return parse_duration(text)
     except ValueError as error:
-        raise ConfigError([Complaint("read --timeout", str(error))]) from None
+        raise ConfigError([Complaint(f"read {option}", str(error))]) from None
 
 
 def _header(text: str) -> tuple[str, str]:
@@ -59,44 +99,5 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-async def _read(reader: Reader[Any], timeout: float) -> Reading:
-    async with reader:
-        try:
-            with anyio.fail_after(timeout):
-                return await reader.read()
-        except TimeoutError:
-            raise ReadError("timeout", f"{reader.target}: no complete answer within {timeout:g} s") from None
-
-
 def _no_snapshot() -> Any:
     raise AssertionError("a page has no use for our own state")
-
-
-def _rows(reading: Reading) -> Iterator[Row]:
-    left_out: list[Row] = []
-    flattener = Flattener("", lambda name, reason: left_out.append((name, f"left out: {reason}", None)))
-    for page in reading.pages:
-        values, kinds = flattener.flatten(decode(page.body))
-        yield from ((name, Kind(kinds[name]).name.lower(), value) for name, value in values.items())
-    yield from left_out
-
-
-def _table(rows: list[Row]) -> Iterator[str]:
-    """Rows in columns, cut to the width of the terminal."""
-    width = shutil.get_terminal_size().columns
-    shown = [(visible(name), kind, "" if value is None else visible(_text(value))) for name, kind, value in rows]
-    names = min(max((len(name) for name, _, _ in shown), default=4), width // 2)
-    kinds = max((len(kind) for _, kind, _ in shown), default=4)
-    yield f"{'NAME':{names}}  {'KIND':{kinds}}  VALUE"[:width]
-    for name, kind, value in shown:
-        line = f"{name:{names}}  {kind:{kinds}}  {value}".rstrip()
-        yield line if len(line) <= width else line[: width - 1] + "…"
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def _json(row: Row) -> str:
-    name, kind, value = row
-    return msgspec.json.encode({"name": name, "kind": kind} | ({} if value is None else {"value": value})).decode()
