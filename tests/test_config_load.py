@@ -11,6 +11,7 @@ import pytest
 from configured import CATALOGUE, REST, ProbeSettings, load_text, remarks, with_reader
 from expvastic.config import Config, from_values, load
 from expvastic.errors import ConfigError
+from expvastic.pages.mapping import MappingSettings
 
 SEED = Path(__file__).parent / "configurations" / "seed.yml"
 SEED_ROUTES = """\
@@ -136,6 +137,14 @@ def test_the_ancestors_sample_loads_as_it_is_with_names_in_mixed_case() -> None:
     assert config.recorders["main_elasticsearch"].delivery.timeout == 8.0
 
 
+MAPS = """\
+gc_types: PauseEnd memstats.PauseNs
+memory_bytes:
+    Alloc: mb
+    memstats.sys: GB
+"""
+
+
 def test_two_recorders_of_the_ancestors_sample_share_a_place_and_that_is_said_once() -> None:
     config = load(SEED)
 
@@ -167,15 +176,51 @@ def test_a_file_for_v0_1_loads_with_type_names_on_recorders(tmp_path: Path) -> N
     assert dict(config.engines) == {"my_app": ("elastic1",), "expvastic": ("elastic1",)}
 
 
-def test_a_file_for_v0_4_loads_and_says_that_map_files_are_not_applied(tmp_path: Path) -> None:
+def test_a_file_for_v0_4_loads_with_its_map_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maps.yml").write_text(MAPS)
     config = load_text(V0_4, tmp_path, catalogue=None)
 
     assert (config.settings.log_level, type_name(config, "self")) == ("info", "expvastic")
     assert dict(config.engines) == {"my_app": ("elastic1", "elastic2"), "self": ("elastic3",)}
+    mapping = config.readers["my_app"].map_file
+    assert mapping is not None
+    assert mapping.gc_types == ("PauseEnd", "memstats.PauseNs")
+    assert mapping.memory_bytes == {"Alloc": "mb", "memstats.sys": "gb"}
     assert remarks(config) == [
-        ":9 readers.my_app.map_file: map files are not applied by this version",
         ":20 recorders: elastic1 and elastic2 write to the same place, http://127.0.0.1:9200/expvastic",
     ]
+
+
+@pytest.mark.parametrize(
+    ("maps", "complaint"),
+    [
+        (None, "readers.my_app.map_file: maps.yml: no such file"),
+        ("memory_bytes:\n  Alloc: zb\n", "maps.yml:2 memory_bytes.Alloc: "),
+        ("memory: {}\n", "maps.yml:1 memory: unknown key; did you mean memory_bytes?"),
+        ("[", "maps.yml:"),
+    ],
+)
+def test_what_is_wrong_with_a_map_file_is_said_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, maps: str | None, complaint: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if maps is not None:
+        (tmp_path / "maps.yml").write_text(maps)
+
+    with pytest.raises(ConfigError) as raised:
+        load_text(V0_4, tmp_path, catalogue=None)
+
+    [found] = raised.value.complaints
+    assert found.where.endswith(":9 readers.my_app.map_file")
+    assert complaint in str(found)
+
+
+def test_an_empty_map_file_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "maps.yml").write_text("# nothing yet\n")
+
+    assert load_text(V0_4, tmp_path, catalogue=None).readers["my_app"].map_file == MappingSettings()
 
 
 def test_the_old_log_level_is_ignored_where_the_new_one_is_given(tmp_path: Path) -> None:

@@ -374,3 +374,97 @@ def test_a_page_of_huge_names_is_not_remembered() -> None:
 
     assert len(interpreter._flattener._names["expvar"]) == 1
     assert max(len(name) for name, _ in interpreter.left_out) < 600
+
+
+WORKED_EXAMPLE = b"""{"memstats":{"Alloc":2780496,"EnableGC":true,"PauseNs":[1500,0,999]},"cmdline":["a"],
+    "count":12,"mix":[1,"x",3],"e":[]}"""
+
+
+def shipped(container: Container) -> dict[str, Any]:
+    """A document without what expvastic says of itself."""
+    own = ("@timestamp", "event.", "service.", "host.", "agent.")
+    return {name: value for name, value in document(container).items() if not name.startswith(own)}
+
+
+def test_the_classic_preset_gives_the_ancestors_documents() -> None:
+    """The ancestor's own worked example; what differs repairs it: D10 (exact numbers), D15 (nothing invented)."""
+    interpreter = make(mapping="classic")
+
+    [container] = interpreter.interpret(read(WORKED_EXAMPLE))
+
+    assert shipped(container) == {
+        "memstats.Alloc": 2780496 / 2**20,
+        "memstats.EnableGC": True,
+        "memstats.PauseNs": [1, 0],
+        "count": 12,
+    }
+    assert round(document(container)["memstats.Alloc"], 6) == 2.651688
+    kinds = {value.name: value.kind for value in container}
+    assert (kinds["memstats.Alloc"], kinds["memstats.PauseNs"]) == (Kind.MEGABYTE, Kind.GC_LIST)
+    assert interpreter.left_out[("mix", "mixed_array")] == 1
+
+
+def test_a_mapping_gives_units_by_name() -> None:
+    [container] = make(mapping={"memory_bytes": {"memstats.sys": "kb", "Heap": "b"}}).interpret(
+        read(b'{"memstats":{"Sys":2048,"Alloc":4096},"x":{"heap":18446744073709551615}}')
+    )
+
+    assert shipped(container) == {
+        "expvar.memstats.Sys": 2.0,
+        "expvar.memstats.Alloc": 4096,
+        "expvar.x.heap": 2**64 - 1,
+    }
+
+
+def test_values_are_selected_and_renamed_by_the_pages_own_names() -> None:
+    interpreter = make(include="memstats.* count", exclude="memstats.Sys", rename={"count": "requests.total"})
+
+    [container] = interpreter.interpret(read(b'{"memstats":{"Sys":1,"Alloc":2},"count":3,"other":4}'))
+
+    assert shipped(container) == {"expvar.memstats.Alloc": 2, "expvar.requests.total": 3}
+
+
+def test_a_part_of_a_path_becomes_a_label() -> None:
+    interpreter = make(dimension=[{"match": "routes.*.count", "label": "route"}], tags={"env": "x"})
+
+    page = b'{"routes":{"/home":{"count":1},"/a.b":{"count":2}},"up":true}'
+    first, *rows = interpreter.interpret(read(page))
+
+    assert shipped(first) == {"labels.env": "x", "expvar.up": True}
+    assert [shipped(row) for row in rows] == [
+        {"labels.env": "x", "labels.route": "/home", "expvar.routes.count": 1},
+        {"labels.env": "x", "labels.route": "/a.b", "expvar.routes.count": 2},
+    ]
+    assert len({container.id for container in (first, *rows)}) == 3
+
+
+def test_a_map_of_more_keys_than_a_document_may_have_can_become_labels() -> None:
+    interpreter = make(dimension=[{"match": "users.*", "label": "user"}], limits={"keys": 100})
+
+    made = interpreter.interpret(read({"users": {f"u{number}": 1 for number in range(1_500)}, "a": 1}))
+
+    assert len(made) == 1 + 1_000 + 1
+    assert sum(document(row)["expvar.users"] for row in made[1:]) == 1_500
+
+
+def test_unchanged_values_are_shipped_again_after_their_age_or_a_restart() -> None:
+    interpreter = make(drop_unchanged={"max_age": "60s"}, go_runtime=True)
+    pages = [go_page(5, Alloc=1), go_page(5, Alloc=1), go_page(5, Alloc=2), go_page(2, Alloc=2)]
+
+    made = [interpreter.interpret(read(page, NOON + step * 10**9)) for step, page in enumerate(pages)]
+
+    assert "expvar.memstats.Alloc" in made[0][0].names
+    assert made[1] == [] or made[1][0].names == ("expvar.memstats.PausesBefore",)
+    assert made[2][0].names == ("expvar.memstats.Alloc",)
+    assert set(made[3][0].names) >= {"expvar.memstats.Alloc", "expvar.memstats.NumGC"}
+
+
+@pytest.mark.parametrize("page", [b'{"cmdline":{"a":"secret"},"b":1}', b'{"cmdline.a":"secret","b":1}'])
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_what_is_no_command_line_is_not_shipped_under_its_name(page: bytes, asked_for: bool) -> None:
+    interpreter = make(cmdline=asked_for)
+
+    [container] = interpreter.interpret(read(page))
+
+    assert container.names == ("expvar.b",)
+    assert interpreter.left_out[("expvar.cmdline", "not_a_command_line")] == 1

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
 from .datatypes import Container, Kind, ListOf, Page, Reading, Scalar
 from .document import DocumentEncoder, Identity
+from .pages.classic import PREFIX as CLASSIC_PREFIX
 from .pages.cmdline import mask
 from .pages.decode import decode
-from .pages.flatten import Flattener, Limits, find_conflicts
+from .pages.flatten import Flattener, Limits
 from .pages.golang import GC_NAMES, Life, Observation, Pause, Runtime, event_id
+from .pages.mapping import MappingSettings
 from .pages.memstats import is_counter
 from .pages.names import SHELTER, is_reserved
 from .pages.rates import Rates
-from .settings import SettingsModel, Words
+from .pages.shaping import Shaping, ShapingSettings
+from .settings import Words
 
 _FIELDS_COUNTED = 1_000  # left-out values are counted by name up to here, the rest together
 _FIELDS_TOLD = 50
 _SHAPES_KEPT = 16
 _STREAMS_KEPT = 1_000
+_LABELLED = 50
 _OTHER = "_other"
-_T = TypeVar("_T")
 
+_About = tuple[str, tuple[tuple[str, str], ...]]  # dataset and labels of a page
 News = tuple[str, dict[str, object]]  # an event and its fields, for the log
 
 
@@ -35,7 +39,7 @@ def _usable_prefix(prefix: str | None) -> str | None:
     return prefix
 
 
-class InterpreterSettings(SettingsModel):
+class InterpreterSettings(ShapingSettings):
     """How a reader's pages become documents."""
 
     type_name: str = ""
@@ -62,7 +66,7 @@ class InterpreterSettings(SettingsModel):
     """Names of counters, dotted or their last part alone, whose growth per second is shipped beside them as
     `NAME_per_second`; the one word `counters` means all that Go's runtime has."""
     map_file: str | None = None
-    """A map file with units for memory and GC values."""
+    """A file that says what names mean, with the keys of `mapping`; it goes before `mapping`, name by name."""
 
 
 class Interpreter:
@@ -78,7 +82,9 @@ class Interpreter:
         prefix: str,
         interval: float,
         go_runtime: bool = False,
+        map_file: MappingSettings | None = None,
     ) -> None:
+        prefix = CLASSIC_PREFIX if settings.mapping == "classic" and settings.prefix is None else prefix
         service = settings.type_name or reader
         self._settings = settings
         self._identity = identity
@@ -86,12 +92,13 @@ class Interpreter:
         self._target = target
         self._interval = int(interval * 1e6)
         self._prefix = f"{prefix}." if prefix else ""
-        self._flattener = Flattener(prefix, self._leave_out, settings.limits)
+        self._flattener = Flattener(prefix, self._leave_out, _before_dimensions(settings))
+        self._shaping = Shaping(settings, map_file, self._prefix, self._leave_out, settings.limits.keys)
         self._documents = DocumentEncoder(identity, service=service, target=target, tags=settings.tags)
         is_go = go_runtime if settings.go_runtime is None else settings.go_runtime
         self._runtime = Runtime(ship_history=settings.gc_history, by_size=settings.by_size) if is_go else None
         self._gc_names = [self._prefix + name for name in GC_NAMES]
-        self._rates: dict[tuple[str, tuple[tuple[str, str], ...]], Rates] = {}  # by dataset and labels of a page
+        self._rates: dict[_About, Rates] = {}
         self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._last_time = 0
         self._news: list[News] = []
@@ -115,14 +122,18 @@ class Interpreter:
             action = self._judge(seen, stepped)
             if seen and seen.has_no_goal:
                 self._leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
+            about = (page.dataset, tuple(page.labels.items()))
             values, kinds = self._flatten(content)
             if self._settings.rates:
-                rates = self._rates_of(page).derive(values, reading.time, is_continuous=not action)
+                rates = self._rates_of(about).derive(values, reading.time, is_continuous=not action)
                 values.update(rates)
                 kinds.update(dict.fromkeys(rates, Kind.FLOAT))
-            if values:
-                document = self._documents.encode(page, values, time=time, duration=reading.duration, action=action)
-                made.append(self._contain(self._identity.next_id(time), time, document, values, kinds))
+            for row in self._shaping.shape(about, values, kinds, time, is_continuous=not action):
+                labelled = Page({}, page.dataset, {**page.labels, **row.labels}) if row.labels else page
+                document = self._documents.encode(
+                    labelled, row.values, time=time, duration=reading.duration, action=action
+                )
+                made.append(self._contain(self._identity.next_id(time), time, document, row.values, row.kinds))
             if seen and self._settings.gc_events:
                 events += [self._event(page, pause) for pause in seen.pauses]
         return made + events
@@ -152,18 +163,18 @@ class Interpreter:
         return "clock-stepped-back" if stepped else ""
 
     def _flatten(self, content: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Kind]]:
+        if any(key.startswith("cmdline.") for key in content) or isinstance(content.get("cmdline"), Mapping):
+            content = {key: value for key, value in content.items() if key.partition(".")[0] != "cmdline"}
+            self._leave_out(self._prefix + "cmdline", "not_a_command_line")
         values, kinds = self._flattener.flatten(content)
         if self._prefix + "cmdline" in values:
             self._treat_cmdline(self._prefix + "cmdline", values, kinds)
         if self._runtime:
-            kinds.update((name, Kind.GC_LIST) for name in self._gc_names if name in kinds)
-        if not self._prefix and any(map(is_reserved, values)):
-            return self._shelter(values, kinds)
+            kinds.update((name, Kind.GC_LIST) for name in self._gc_names if kinds.get(name) is Kind.FLOAT_LIST)
         return values, kinds
 
-    def _rates_of(self, page: Page) -> Rates:
+    def _rates_of(self, key: _About) -> Rates:
         """The rates of the pages like this one: those of another dataset or other labels tell of something else."""
-        key = (page.dataset, tuple(page.labels.items()))
         if key not in self._rates:
             if len(self._rates) >= _STREAMS_KEPT:
                 self._rates.clear()
@@ -207,17 +218,10 @@ class Interpreter:
         if not self._settings.cmdline:
             del values[name], kinds[name]
             self._leave_out(name, "not_asked_for")
-        elif isinstance(value, list):
-            values[name] = mask([str(item) for item in value])
-        else:
-            values[name] = " ".join(mask(str(value).split(" ")))
-
-    def _shelter(self, values: dict[str, Any], kinds: dict[str, Kind]) -> tuple[dict[str, Any], dict[str, Kind]]:
-        values, kinds = _sheltered(values), _sheltered(kinds)
-        for name in find_conflicts(values):
-            del values[name], kinds[name]
-            self._leave_out(name, "also_an_object")
-        return values, kinds
+        elif kinds[name] is Kind.STRING_LIST:
+            values[name] = mask(value)
+        elif kinds[name] is Kind.STRING:
+            values[name] = " ".join(mask(value.split(" ")))
 
     def _leave_out(self, name: str, reason: str) -> None:
         key = (name, reason)
@@ -233,5 +237,7 @@ class Interpreter:
 _EXPECTED = {"not_asked_for", "array_of_objects", "null", "empty_object", "empty_array", "no_next_gc"}
 
 
-def _sheltered(columns: dict[str, _T]) -> dict[str, _T]:
-    return {f"{SHELTER}.{name}" if is_reserved(name) else name: value for name, value in columns.items()}
+def _before_dimensions(settings: InterpreterSettings) -> Limits:
+    """A map that becomes labels may have more keys than a document; what is left of a page then has the limit."""
+    limits = settings.limits
+    return limits.model_copy(update={"keys": limits.keys * _LABELLED}) if settings.dimension else limits

@@ -88,6 +88,8 @@ class Pipeline:
             self._say_start()
             await self._read()
             self._begin_draining()
+            for delivery in self.deliveries.values():
+                delivery.close()  # not before: an engine may still offer while it ends
             with anyio.CancelScope(deadline=self._drained_by):
                 for event in finished.values():
                     await event.wait()
@@ -157,6 +159,7 @@ class Pipeline:
             prefix=reader.prefix if prefix is None else prefix,
             interval=plan.engine.interval,
             go_runtime=reader.is_go,
+            map_file=plan.map_file,
         )
         return Engine(
             plan.name,
@@ -192,15 +195,13 @@ class Pipeline:
     async def _cancel_at_stop(self, reading: TaskGroup) -> None:
         await self._stop.wait()
         reading.cancel_scope.cancel()
-        self._begin_draining()  # while the readers still close
+        self._begin_draining()
 
     def _begin_draining(self) -> None:
-        """Deliver what waits; the grace period begins with the first call."""
+        """The grace period begins with the first call."""
         if self._state != "draining":
             self._state = "draining"
             self._drained_by = anyio.current_time() + self.config.settings.grace - self._close_limit
-        for delivery in self.deliveries.values():
-            delivery.close()
 
     def _make_room_for_look_ups(self) -> None:
         """The event loop resolves names in its default threads, of which it has very few."""

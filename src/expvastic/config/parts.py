@@ -8,12 +8,15 @@ from typing import Any
 
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings
+from ..errors import ConfigError
 from ..interpreter import InterpreterSettings
+from ..pages.mapping import MappingSettings
 from ..routes import Names
 from ..settings import SettingsModel
 from .catalogue import elsewhere, settings_of
 from .complaints import Complaints, Path, listed
 from .credentials import Credentials
+from .mapfiles import lines_of, read_map_file
 from .plans import ReaderPlan, RecorderNaming, RecorderPlan, Settings
 from .sections import SectionReader, open_section
 from .tree import Entry, Scalar, Section
@@ -49,12 +52,17 @@ class PartReader:
             return None
         engine, interpreter = opened.make(EngineSettings), opened.make(InterpreterSettings)
         plugin = opened.make(settings_of(classes[kind]))
-        if interpreter and interpreter.map_file is not None:
-            path = (*opened.path, "map_file")
-            self.complaints.remark(path, "map files are not applied by this version", opened.line_of("map_file"))
+        map_file = self._map_file(opened, interpreter.map_file) if interpreter and interpreter.map_file else None
         if engine is None or interpreter is None or plugin is None:
             return None
-        return ReaderPlan(entry.name, kind, engine, interpreter, plugin)
+        return ReaderPlan(entry.name, kind, engine, interpreter, plugin, map_file)
+
+    def _map_file(self, opened: SectionReader, name: str) -> MappingSettings | None:
+        try:
+            return read_map_file(name)
+        except ConfigError as error:
+            self.complaints.error((*opened.path, "map_file"), lines_of(error), opened.line_of("map_file"))
+            return None
 
     def recorder(self, entry: Entry, classes: Mapping[str, type[Any]]) -> RecorderPlan | None:
         """Return the plan of one recorder."""

@@ -13,6 +13,7 @@ from ..engine import EngineSettings, LogLevel
 from ..errors import Complaint
 from ..interpreter import InterpreterSettings
 from ..listener import parse_listen
+from ..pages.mapping import MappingSettings
 from ..settings import ByteSize, Duration, SettingsModel
 
 
@@ -57,6 +58,7 @@ class ReaderPlan:
     engine: EngineSettings
     interpreter: InterpreterSettings
     plugin: SettingsModel = field(repr=False)
+    map_file: MappingSettings | None = None  # what the file says that the interpreter's settings name
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from ..errors import InvalidPayload
 
 _DIGITS = 400  # an integer of more digits is above the largest double
 # A string that does not end is taken whole, so that the page is gone over once, whatever is in it.
-_NOT_A_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|[-+]?\b(?:NaN|Inf(?:inity)?)\b', re.DOTALL)
+_NOT_A_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\Z)|(?<![-+])[-+]?\b(?:NaN|Inf(?:inity)?)\b', re.DOTALL)
 _decode = msgspec.json.Decoder().decode
 
 

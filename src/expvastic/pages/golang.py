@@ -21,6 +21,7 @@ from .by_size import SizeClasses
 
 RING = 256
 GC_NAMES = ("memstats.PauseNs", "memstats.PauseEnd")
+_UNSIGNED = 2**64  # above all numbers of Go's
 _NO_GOAL = 2**63  # with the collector switched off NextGC is 2^64 - 1, or a little less
 _COUNTERS = ("TotalAlloc", "Mallocs", "Frees", "PauseTotalNs", "NumGC", "NumForcedGC")  # never fall in one life
 
@@ -96,7 +97,7 @@ class Runtime:
         """What a page's ``memstats`` says; None if it is not Go's."""
         rings = _rings(memstats)
         collections = memstats.get("NumGC")
-        if rings is None or type(collections) is not int or collections < 0:
+        if rings is None or type(collections) is not int or not 0 <= collections < _UNSIGNED:
             return None
         counters = {name: value for name in _COUNTERS if type(value := memstats.get(name)) is int}
         life = self._compare(counters, cmdline, collections, rings[1])
@@ -156,7 +157,9 @@ def _rings(memstats: Mapping[str, object]) -> tuple[Sequence[int], Sequence[int]
     """Durations and ends, if they are Go's rings."""
     durations, ends = memstats.get("PauseNs"), memstats.get("PauseEnd")
     for ring in (durations, ends):
-        if not isinstance(ring, list) or len(ring) != RING or not all(type(item) is int for item in ring):
+        if not isinstance(ring, list) or len(ring) != RING or set(map(type, ring)) != {int}:
+            return None
+        if not 0 <= min(ring) <= max(ring) < _UNSIGNED:
             return None
     return durations, ends  # type: ignore[return-value]  # both were looked at
 
