@@ -58,6 +58,20 @@ class ServedPage:
     page: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A garbage collection: its number from 1 in its life, its pause's end and length in nanoseconds.
+
+    ``lost`` collections before it were overwritten before the program could log them.
+    """
+
+    life: int
+    number: int
+    end: int
+    duration: int
+    lost: int
+
+
 class GoApp:
     """One running program, on a port of the kernel's choice that it keeps over ``stop()`` and ``start()``."""
 
@@ -65,6 +79,8 @@ class GoApp:
         self._binary = binary
         self._folder = Path(tempfile.mkdtemp(prefix="go-app-"))
         self._log = self._folder / "served.ndjson"
+        self._gc_log = self._folder / "collections.ndjson"
+        self.life = 0
         self.address = "127.0.0.1:0"
         self._process: subprocess.Popen[str] | None = None
 
@@ -73,12 +89,22 @@ class GoApp:
         """The expvar page."""
         return f"http://{self.address}/debug/vars"
 
-    def start(self) -> None:
-        """Start, again if need be: the pages' serials go on in the next thousand, all else begins anew."""
+    def start(self, *flags: str) -> None:
+        """Start, again if need be: the pages' serials go on in the next thousand, all else begins anew.
+
+        Every page says which start it is of, as ``life``, from 1.
+        """
         newest = max((page.serial for page in self.served()), default=-1)
-        before_first = (newest // 1000 + 1) * 1000
+        before_first = max((newest // 1000 + 1) * 1000, self.life * 1000)
+        self.life += 1
+        for_this_start = {
+            "APP_ADDRESS": self.address,
+            "APP_SERIAL": str(before_first),
+            "APP_LIFE": str(self.life),
+        }
         self._process = subprocess.Popen(
-            [self._binary, "-addr", self.address, "-log", self._log, "-serial", str(before_first)],
+            [self._binary, "-log", self._log, "-gc-log", self._gc_log, *flags],
+            env={**os.environ, **for_this_start},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -123,12 +149,20 @@ class GoApp:
         A page is noted just after its last byte was sent: while the program runs, the newest may be missing for a
         moment.
         """
-        if not self._log.exists():
-            return []
-        complete, _, _ = self._log.read_text(encoding="utf-8").rpartition("\n")
-        return [ServedPage(**json.loads(line)) for line in complete.splitlines() if line]
+        return sorted((ServedPage(**line) for line in _lines(self._log)), key=lambda page: page.serial)
+
+    def collections(self) -> list[Collection]:
+        """Every garbage collection, over all starts; but for those after the last page of a start that was killed."""
+        return [Collection(**line) for line in _lines(self._gc_log)]
 
     def gc(self, count: int = 1) -> int:
         """Force garbage collections; answers with the number of all so far."""
         with urllib.request.urlopen(f"http://{self.address}/gc?n={count}", timeout=30) as answer:
             return int(answer.read())
+
+
+def _lines(path: Path) -> list[Any]:
+    if not path.exists():
+        return []
+    complete, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in complete.splitlines() if line]

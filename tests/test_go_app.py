@@ -51,6 +51,35 @@ def test_it_collects_garbage_on_request(go_app: Callable[[], GoApp]) -> None:
     assert fetch(app)["memstats"]["NumGC"] >= total
 
 
+def test_it_logs_every_collection_of_every_life(go_app: Callable[[], GoApp]) -> None:
+    app = go_app()
+
+    totals = [app.gc(300), app.gc(0)]
+    app.stop()
+    app.start("-gc-every", "1ms")
+    totals.append(app.gc(2))
+    app.stop()
+
+    logged = app.collections()
+    for life, at_least in ((1, max(totals[:2])), (2, totals[2])):
+        of_life = [found for found in logged if found.life == life]
+        assert [found.number for found in of_life] == list(range(1, len(of_life) + 1))
+        assert len(of_life) >= at_least
+    assert {found.lost for found in logged} == {0}
+    assert len({found.end for found in logged}) == len(logged)
+
+
+def test_its_log_of_collections_is_what_its_pages_say(go_app: Callable[[], GoApp]) -> None:
+    app = go_app()
+    app.gc(20)
+
+    memstats = fetch(app)["memstats"]
+    app.stop()
+
+    logged = [(found.duration, found.end) for found in app.collections()][: memstats["NumGC"]]
+    assert list(zip(memstats["PauseNs"], memstats["PauseEnd"], strict=True))[: memstats["NumGC"]] == logged
+
+
 @pytest.mark.parametrize("end", [GoApp.stop, GoApp.kill])
 def test_it_starts_anew_on_its_port_with_serials_of_its_own(
     go_app: Callable[[], GoApp], end: Callable[[GoApp], None]
@@ -67,7 +96,7 @@ def test_it_starts_anew_on_its_port_with_serials_of_its_own(
     assert app.url == url
     page = fetch(app)
     assert page["counter"] == 3
-    assert page["serial"] == 1001
+    assert (page["serial"], page["life"]) == (1001, 2)
 
 
 def test_two_of_them_run_beside_each_other(go_app: Callable[[], GoApp]) -> None:

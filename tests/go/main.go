@@ -3,6 +3,10 @@
 // It prints its address as the first line of standard output and ends when standard input is closed, after the pages
 // that are being served. Every page carries a number of its own, "serial"; with -log, each page is written to that
 // file, number and all, once it has been sent to the last byte: what a client got can be compared with it exactly.
+// With -gc-log, every garbage collection is written to that file, as the runtime's rings tell it.
+//
+// What differs from start to start comes by the environment, so that the command line, which is on the page, does not:
+// APP_ADDRESS to listen on, APP_SERIAL the number of the page before the first, APP_LIFE the number of the start.
 package main
 
 import (
@@ -28,6 +32,7 @@ var (
 	counter  = expvar.NewInt("counter")
 	requests = expvar.NewInt("requests")
 	serial   = expvar.NewInt("serial")
+	life     = expvar.NewInt("life")
 	ratio    = expvar.NewFloat("ratio")
 	greeting = expvar.NewString("greeting")
 	hits     = expvar.NewMap("hits")
@@ -53,6 +58,7 @@ type pages struct {
 	making sync.Mutex // one page is made at a time, so that the numbers in it belong together
 	noting sync.Mutex
 	log    io.Writer
+	gc     *collections
 }
 
 type servedPage struct {
@@ -85,17 +91,22 @@ func (p *pages) make(request *http.Request) (int64, time.Time, []byte) {
 	buffer := &capture{header: http.Header{}}
 	made := time.Now()
 	expvar.Handler().ServeHTTP(buffer, request)
+	p.gc.look() // after the page, so that no page tells of a collection that is not in the log
 	return serial.Value(), made, buffer.Bytes()
 }
 
 func (p *pages) note(page servedPage) {
-	line, err := json.Marshal(page) // compacts the page to one line
+	p.noting.Lock()
+	defer p.noting.Unlock()
+	writeLine(p.log, page)
+}
+
+func writeLine(to io.Writer, what any) {
+	line, err := json.Marshal(what) // compacts a page to one line
 	if err != nil {
 		log.Fatal(err)
 	}
-	p.noting.Lock()
-	defer p.noting.Unlock()
-	if _, err := p.log.Write(append(line, '\n')); err != nil {
+	if _, err := to.Write(append(line, '\n')); err != nil {
 		log.Fatal(err)
 	}
 }
@@ -110,19 +121,74 @@ func (c *capture) Header() http.Header { return c.header }
 
 func (c *capture) WriteHeader(int) {}
 
-// collect forces ?n= garbage collections and answers with the number of all so far.
-func collect(writer http.ResponseWriter, request *http.Request) {
+// collections forces garbage collections, and logs each that happened, forced or not.
+type collections struct {
+	forcing sync.Mutex
+	looking sync.Mutex
+	logged  uint32
+	log     io.Writer
+}
+
+// collection is a line of the log. Lost says how many before it were overwritten unseen.
+type collection struct {
+	Life     int64  `json:"life"`
+	Number   uint32 `json:"number"`   // from 1 in its life
+	End      uint64 `json:"end"`      // nanoseconds since the epoch
+	Duration uint64 `json:"duration"` // nanoseconds
+	Lost     uint32 `json:"lost"`
+}
+
+// look logs what is new in the runtime's rings, and answers with the number of all collections so far.
+func (c *collections) look() uint32 {
+	c.looking.Lock()
+	defer c.looking.Unlock()
+	var statistics runtime.MemStats
+	runtime.ReadMemStats(&statistics)
+	var lost uint32
+	if held := uint32(len(statistics.PauseEnd)); statistics.NumGC-c.logged > held {
+		lost = statistics.NumGC - c.logged - held
+		c.logged += lost
+	}
+	for ; c.logged < statistics.NumGC; lost = 0 {
+		place := c.logged % uint32(len(statistics.PauseEnd))
+		c.logged++
+		end, duration := statistics.PauseEnd[place], statistics.PauseNs[place]
+		writeLine(c.log, collection{life.Value(), c.logged, end, duration, lost})
+	}
+	return statistics.NumGC
+}
+
+var garbage [][]byte
+
+// force makes garbage and collects it. Requests and -gc-every may ask for it at the same time.
+func (c *collections) force() {
+	c.forcing.Lock()
+	defer c.forcing.Unlock()
+	for i := 0; i < 1000; i++ {
+		garbage = append(garbage, make([]byte, 256))
+	}
+	garbage = nil
+	runtime.GC()
+	c.look()
+}
+
+func (c *collections) forceEvery(pause time.Duration) {
+	for range time.Tick(pause) {
+		c.force()
+	}
+}
+
+// ServeHTTP forces ?n= garbage collections and answers with the number of all so far.
+func (c *collections) ServeHTTP(writer http.ResponseWriter, request *http.Request) {
 	count, err := strconv.Atoi(request.URL.Query().Get("n"))
 	if err != nil || count < 0 {
 		http.Error(writer, "/gc?n=NUMBER", http.StatusBadRequest)
 		return
 	}
 	for i := 0; i < count; i++ {
-		runtime.GC()
+		c.force()
 	}
-	var statistics runtime.MemStats
-	runtime.ReadMemStats(&statistics)
-	fmt.Fprintln(writer, statistics.NumGC)
+	fmt.Fprintln(writer, c.look())
 }
 
 func openLog(path string) io.Writer {
@@ -136,17 +202,30 @@ func openLog(path string) io.Writer {
 	return file
 }
 
+func fromEnvironment(name string) int64 {
+	number, err := strconv.ParseInt(os.Getenv(name), 10, 64)
+	if err != nil {
+		log.Fatalf("%s: %v", name, err)
+	}
+	return number
+}
+
 func main() {
-	address := flag.String("addr", "127.0.0.1:0", "listen on `HOST:PORT`")
 	path := flag.String("log", "", "append every completely served page to `FILE`")
-	firstSerial := flag.Int64("serial", 0, "number of the page before the first")
+	gcPath := flag.String("gc-log", "", "append every garbage collection to `FILE`")
+	gcEvery := flag.Duration("gc-every", 0, "force a garbage collection every `DURATION`")
 	flag.Parse()
 
-	publish(*firstSerial)
+	life.Set(fromEnvironment("APP_LIFE"))
+	publish(fromEnvironment("APP_SERIAL"))
+	gc := &collections{log: openLog(*gcPath)}
+	if *gcEvery > 0 {
+		go gc.forceEvery(*gcEvery)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/debug/vars", &pages{log: openLog(*path)})
-	mux.HandleFunc("/gc", collect)
-	listener, err := net.Listen("tcp", *address)
+	mux.Handle("/debug/vars", &pages{log: openLog(*path), gc: gc})
+	mux.Handle("/gc", gc)
+	listener, err := net.Listen("tcp", os.Getenv("APP_ADDRESS"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -158,4 +237,5 @@ func main() {
 	patience, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	server.Shutdown(patience)
+	gc.look()
 }
