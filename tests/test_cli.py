@@ -149,7 +149,7 @@ def test_quick_mode_says_what_it_polls_and_where_it_writes(tmp_path: Path) -> No
 
     assert done.returncode == 1
     [line] = [json.loads(line) for line in done.stderr.splitlines() if "no file given" in line]
-    assert (line["polls"], line["writes_to"]) == ("127.0.0.1:1/x", "127.0.0.1:1, index expvastic")
+    assert (line["polls"], line["writes_to"]) == ("http://127.0.0.1:1/x", "http://127.0.0.1:1/expvastic")
 
 
 def test_the_schema_is_json(tmp_path: Path) -> None:
@@ -210,3 +210,57 @@ routes: {main: {readers: own, recorders: [one, two]}}
 
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith("twice.yml:5 recorders.two: one and two write to the same place, ")
+
+
+@pytest.mark.parametrize("command", ["check -c good.yml", "schema", "once -c good.yml", "--version"])
+@pytest.mark.parametrize("closing", [">&-", ">&- 2>&-"])
+def test_closed_output_is_no_trouble(command: str, closing: str, tmp_path: Path) -> None:
+    (tmp_path / "good.yml").write_text(VALID.replace("type: console, format: json", "type: file, path: x.ndjson"))
+    done = subprocess.run(
+        f"{sys.executable} -m expvastic {command} {closing}", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+@pytest.mark.parametrize("command", ["check -c good.yml", "schema"])
+def test_an_answer_that_cannot_be_written_is_one_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "good.yml").write_text(VALID)
+    done = subprocess.run(
+        f"{sys.executable} -m expvastic {command} >/dev/full", shell=True, cwd=tmp_path, capture_output=True, text=True
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == "expvastic: cannot write the answer: No space left on device\n"
+
+
+def test_what_the_encoding_cannot_spell_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / "good.yml").write_text(VALID.replace("own", "größe"), encoding="utf-8")
+    done = run("check", "-c", "good", folder=tmp_path, PYTHONIOENCODING="ascii")
+
+    assert done.returncode == 0
+    assert "gr\\xf6\\xdfe" in done.stdout
+
+
+def test_a_complaint_about_an_option_is_one_line_whatever_the_option(tmp_path: Path) -> None:
+    done = run("check", "-c", "x", "--a\nb\x1b[31m", folder=tmp_path)
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "\x1b" not in done.stderr
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://127.0.0.1/ü", "ftp://x"])
+def test_a_url_that_cannot_be_asked_for_health_is_one_line(url: str, tmp_path: Path) -> None:
+    done = run("health", url, folder=tmp_path)
+
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+
+
+def test_quick_mode_shows_no_secret(tmp_path: Path) -> None:
+    done = run(
+        *("once", "-reader", "http://bob:hunter22@127.0.0.1:1/x?token=TOPSECRET", "-timeout=1s"),
+        *("-recorder", "http://el:pw@127.0.0.1:1/"),
+        folder=tmp_path,
+    )
+
+    assert not [secret for secret in ("hunter22", "TOPSECRET", "el:pw") if secret in done.stderr]

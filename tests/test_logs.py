@@ -1,6 +1,8 @@
 import io
 import json
 import logging
+import os
+import select
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,3 +116,34 @@ def test_a_log_that_cannot_be_written_costs_its_lines_and_nothing_else(trouble: 
 
     logs.logger(reader="a").error("recorder dropped")
     logs.logger("debug", reader="b").info("poll failed")
+
+
+def test_a_log_that_nobody_reads_does_not_stop_the_process() -> None:
+    reading, writing = os.pipe()
+    stream = os.fdopen(writing, "w")
+    logs.configure("info", "json", stream=stream)
+    for number in range(logs.LINES_WAITING + 5_000):
+        logs.logger().info("x" * 100, number=number)
+    logs.flush(0.01)
+
+    written = b""
+    while select.select([reading], [], [], 0.5)[0]:
+        written += os.read(reading, 2**20)
+
+    stream.close()
+    os.close(reading)
+    told = [json.loads(line) for line in written.splitlines() if line.startswith(b"{")]
+    numbers = [line["number"] for line in told if "number" in line]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) >= logs.LINES_WAITING
+    assert len(numbers) + sum(line["lines"] for line in told if "lines" in line) == logs.LINES_WAITING + 5_000
+
+
+def test_what_was_said_is_written_before_the_end() -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading) as log:
+        logs.configure("info", "json", stream=stream)
+        logs.logger().info("last words")
+        logs.flush(5)
+
+        assert json.loads(log.readline())["event"] == "last words"

@@ -416,3 +416,23 @@ def test_stopping_takes_no_longer_than_the_grace_period(tmp_path: Path, grace: f
 
     assert code == 3
     assert took < grace + 0.5, "half a second for a busy machine to end the process"
+
+
+async def test_what_an_engine_offers_while_it_is_being_stopped_is_delivered(tmp_path: Path) -> None:
+    """A poll that is past its last await may still end after the signal."""
+    self_configuration(tmp_path, {"samples": {"type": "file", "path": str(tmp_path / "samples.ndjson")}})
+    pipeline = Pipeline(load(tmp_path / "c.yml"))
+    engine = pipeline.engines["own"]
+    read = engine._reader.read
+
+    async def stop_in_mid_read() -> Any:
+        with anyio.CancelScope(shield=True):
+            pipeline.stop()
+            await anyio.sleep(0.05)
+            return await read()
+
+    engine._reader.read = stop_in_mid_read  # type: ignore[method-assign]
+    result = await pipeline.run()
+
+    assert (result.lost, result.shed) == (0, 0)
+    assert len((tmp_path / "samples.ndjson").read_text().splitlines()) == 3

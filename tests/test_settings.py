@@ -19,6 +19,8 @@ from expvastic.settings import parse_duration, parse_size, parse_words
         ("250us", 0.00025),
         ("250µs", 0.00025),
         ("+3s", 3.0),
+        ("5", 5.0),
+        ("0.5", 0.5),
         (5, 5.0),
         (0.25, 0.25),
     ],
@@ -29,7 +31,24 @@ def test_durations_are_spelled_as_go_spells_them_or_are_seconds(text: Any, secon
 
 @pytest.mark.parametrize(
     "text",
-    ["", "5", "s", "5 s", "-5s", "0s", "1x", "ms5", 0, -1, True, None, math.inf, math.nan, "9" * 400 + "s", "101000d"],
+    [
+        "",
+        "5e3",
+        "s",
+        "5 s",
+        "-5s",
+        "0s",
+        "1x",
+        "ms5",
+        0,
+        -1,
+        True,
+        None,
+        math.inf,
+        math.nan,
+        "9" * 400 + "s",
+        "101000d",
+    ],
 )
 def test_what_is_no_duration_is_refused(text: Any) -> None:
     with pytest.raises(ValueError):

@@ -88,6 +88,7 @@ class Delivery:
         self._waiting = Waiting(clock)
         self._wall = wall
         self._destination = make().destination
+        self._is_blocked = False
         self._is_shedding = False
         self._shed_since_success = False
         self._batches = 0
@@ -153,6 +154,7 @@ class Delivery:
             drops=self.circuit.drops,
             last_success=self._last_success,
             last_error=self._last_error,
+            is_blocked=self._is_blocked,
         )
 
     def _is_done(self) -> bool:
@@ -223,6 +225,7 @@ class Delivery:
         else:
             # The recorder is well, its destination is not: no failure, but no reason to hurry either.
             self.circuit.delivered()
+            self._is_blocked, self._last_error = True, batch.reason
             self._waiting.pause_for(retry.max)
 
     def _give_back(self, records: Sequence[Record], not_before: float) -> None:
@@ -231,6 +234,7 @@ class Delivery:
 
     def _succeeded(self) -> None:
         self._batches += 1
+        self._is_blocked = False
         self._last_success = self._wall()
         failures, before = self.circuit.failures, self.circuit.delivered()
         if before is State.PROBATION:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import queue
 import re
 import sys
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -16,6 +19,10 @@ MASK = "***"
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
+LINES_WAITING = 10_000
+_DROPPED_JSON = '{"event": "log lines dropped", "level": "error", "lines": %d}'
+_DROPPED_TEXT = "%d log lines dropped: they could not be written in time"
+
 LogFormat = Literal["auto", "text", "json"]
 
 
@@ -25,14 +32,22 @@ def configure(level: str, form: LogFormat, secrets: Iterable[str] = (), stream: 
 
     out = stream or sys.stderr
     is_text = form == "text" or (form == "auto" and out.isatty())
+    writer = _Writer(out)
+    _writers[:] = [writer]
     structlog.configure(
         processors=[*_before_rendering(is_text, secrets), _renderer(is_text, colors=is_text and out.isatty())],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=lambda *_: _Writer(out),
+        logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
     )
     logging.captureWarnings(capture=True)
     logging.getLogger().handlers = [_Forward(logging.WARNING)]
+
+
+def flush(limit: float = 0.5) -> None:
+    """Wait until what was said is written, so long at most."""
+    for writer in _writers:
+        writer.flush(limit)
 
 
 def logger(level: str | None = None, **fields: object) -> FilteringBoundLogger:
@@ -77,17 +92,57 @@ def _as_it_is(stream: TextIO, info: Any) -> None:
 
 
 class _Writer:
-    """Writes lines to a stream; one that cannot be written (its disk is full, its reader has left) costs its lines."""
+    """Writes lines to a stream; one that cannot be written (its disk is full, its reader has left) costs its lines.
+
+    A stream of the system is written by a thread: a terminal that is stopped, or a pipe that nobody reads, must not
+    stop the process. Lines beyond ``LINES_WAITING`` are dropped meanwhile, and counted.
+    """
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
+        self._lines: queue.Queue[str] = queue.Queue(LINES_WAITING)
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
+        if self._is_of_the_system():
+            self._thread.start()
 
     def msg(self, message: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._out.write(message + "\n")
-            self._out.flush()
+        if not self._thread.is_alive():
+            self._write(message)
+            return
+        try:
+            self._lines.put_nowait(message)
+        except queue.Full:
+            self._dropped += 1
 
     debug = info = warning = error = msg
+
+    def flush(self, limit: float) -> None:
+        """Wait until all is written, so long at most."""
+        until = time.monotonic() + limit
+        while self._lines.unfinished_tasks and self._thread.is_alive() and time.monotonic() < until:
+            time.sleep(0.002)
+
+    def _is_of_the_system(self) -> bool:
+        try:
+            return self._out.fileno() >= 0
+        except (OSError, ValueError):
+            return False
+
+    def _write_all(self) -> None:
+        while True:
+            line = self._lines.get()
+            if self._dropped:
+                dropped, self._dropped = self._dropped, 0
+                told = _DROPPED_JSON if line.startswith("{") else _DROPPED_TEXT
+                line += "\n" + told % dropped
+            self._write(line)
+            self._lines.task_done()
+
+    def _write(self, line: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._out.write(line + "\n")
+            self._out.flush()
 
 
 class _Cleaner:
@@ -117,3 +172,6 @@ class _Forward(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         logger().debug("library warned", library=record.name, message=record.getMessage())
+
+
+_writers: list[_Writer] = []  # the one that is in use

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)")
+_NUMBER = re.compile(r"\+?(?:\d+(?:\.\d*)?|\.\d+)")
 _DURATION = re.compile(rf"\+?(?:{_PART.pattern})+")
 _SIZES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _LONGEST = 40  # characters of a duration or size
@@ -33,7 +34,9 @@ def parse_duration(value: Any) -> float:
     """
     if isinstance(value, str) and len(value) <= _LONGEST and _DURATION.fullmatch(value.strip()):
         seconds = math.fsum(float(number) * _UNITS[unit] for number, unit in _PART.findall(value))
-    elif isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    elif (isinstance(value, str) and len(value) <= _LONGEST and _NUMBER.fullmatch(value.strip())) or (
+        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    ):
         seconds = float(value)
     else:
         raise ValueError("not a duration; write it like 500ms, 10s or 1m30s")

@@ -68,6 +68,7 @@ class DeliveryStatistics:
     drops: int
     last_success: float
     last_error: str
+    is_blocked: bool = False  # the last batch was answered, but its destination took none of it
 
     @property
     def is_balanced(self) -> bool:

@@ -159,7 +159,22 @@ def test_readyz_names_what_is_in_trouble() -> None:
 
     answer = msgspec.json.decode(readyz(snapshot)[1])
 
-    assert answer == {"ready": True, "state": "running", "dropped_recorders": ["es"], "failing_readers": [NASTY]}
+    assert answer == {
+        "ready": True,
+        "state": "running",
+        "dropped_recorders": ["es"],
+        "blocked_recorders": [],
+        "failing_readers": [NASTY],
+    }
+
+
+def test_readyz_says_no_while_no_destination_takes_anything() -> None:
+    snapshot = make_snapshot(recorders={"es": DROPPED, "other": make_recorder(is_blocked=True)})
+
+    is_ready, body = readyz(snapshot)
+
+    assert not is_ready
+    assert msgspec.json.decode(body)["blocked_recorders"] == ["other"]
 
 
 # -- the line of the minute --

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..errors import ConfigError, ExpvasticError
 from .flags import COMMANDS, parse
@@ -14,11 +17,14 @@ DONE, FAILED, USAGE, LOST = 0, 1, 2, 3  # exit codes; 128 + n after a second sig
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. Every complaint is one line on standard error."""
+    _prepare_streams()
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         module, _summary = COMMANDS[options.command]
         command = importlib.import_module(f".{module}", __name__)
-        return int(command.main(options))
+        code = int(command.main(options))
+        sys.stdout.flush()
+        return code
     except ConfigError as error:
         _complain(str(error))
         return USAGE
@@ -26,10 +32,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _complain(f"expvastic: {error}")
         return FAILED
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read our output has left; there is nobody to tell
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), 1
+        )  # whoever read our output has left; nothing is to be flushed to him
+        return FAILED
+    except OSError as error:
+        _complain(f"expvastic: cannot write the answer: {error.strerror or error}")
         return FAILED
     except KeyboardInterrupt:
         return 130
+
+
+def _prepare_streams() -> None:
+    """Output that is closed goes nowhere, and what its encoding cannot spell is escaped."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # for the life of the process
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(text: str) -> None:

@@ -22,6 +22,6 @@ def main(options: argparse.Namespace) -> int:
     try:
         with opener.open(url, timeout=_LIMIT) as answer:
             say(f"{url}: {answer.status}")
-    except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise ExpvasticError(f"health: {url}: {error}") from error
     return 0

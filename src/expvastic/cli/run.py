@@ -8,7 +8,6 @@ import importlib.util
 import math
 import os
 import signal
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, NoReturn
 
@@ -27,10 +26,12 @@ def main(options: argparse.Namespace) -> int:
     config = configuration(options)
     logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
     log = logs.logger()
-    if options.config is None:
-        log.info("no file given", polls=options.reader, writes_to=f"{options.recorder}, index {options.index}")
     is_once = options.command == "once"
     pipeline = Pipeline(config, ticks=1 if is_once else math.inf)
+    if options.config is None:
+        polls = [engine.statistics().target for engine in pipeline.engines.values()]
+        writes_to = [delivery.statistics().destination for delivery in pipeline.deliveries.values()]
+        log.info("no file given", polls=polls[0], writes_to=writes_to[0])
     uvloop = importlib.util.find_spec("uvloop") is not None
     return anyio.run(_serve, pipeline, is_once, log, backend_options={"use_uvloop": uvloop})
 
@@ -43,8 +44,7 @@ async def _serve(pipeline: Pipeline, is_once: bool, log: FilteringBoundLogger) -
     code = _exit_code(result, is_once, log)
     # A thread may hang for good (in a name look-up, on a dead file system), and Python would wait for it: all that is
     # to be closed is closed, so leave without asking it.
-    sys.stdout.flush()
-    sys.stderr.flush()
+    logs.flush()
     os._exit(code)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-_CLOSING_TIME = 1.0  # seconds
+_CLOSING_TIME = 0.3  # seconds
 
 
 class Link:

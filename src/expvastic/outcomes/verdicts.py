@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Sorted:
     """A batch, sorted by what is to be done.
 
-    ``again`` has records by how often they were handed out before; ``reason`` is why the last is to be tried again.
+    ``again`` has records by how often they were handed out before; ``reason`` is why the last of them, or of the
+    blocked ones, is to be tried again.
     """
 
     settled: list[Record] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Verdicts:
                 case Outcome.BLOCKED:
                     self._block(verdict)
                     batch.blocked.append(record)
+                    batch.reason = f"{verdict.destination} is blocked: {verdict.reason} {verdict.detail}".rstrip()
                 case Outcome.REFUSED:
                     self._refuse(record, verdict)
                     batch.settled.append(record)

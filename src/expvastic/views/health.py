@@ -18,16 +18,17 @@ def healthz(snapshot: Snapshot) -> str:
 
 
 def readyz(snapshot: Snapshot) -> tuple[bool, str]:
-    """Whether it runs and not every recorder is dropped; and all that is not as it should be, as JSON.
+    """Whether it runs and some recorder takes data, as far as is known; and all that is not as it should be, as JSON.
 
     What fails while others do their work is named, but keeps nobody waiting.
     """
     dropped = [name for name, recorder in snapshot.recorders.items() if recorder.state == "dropped"]
     failing = [name for name, reader in snapshot.readers.items() if reader.state == "failing"]
-    is_cut_off = bool(dropped) and len(dropped) == len(snapshot.recorders)
+    blocked = [name for name, recorder in snapshot.recorders.items() if recorder.is_blocked and name not in dropped]
+    is_cut_off = bool(snapshot.recorders) and len(dropped) + len(blocked) == len(snapshot.recorders)
     is_ready = snapshot.state == "running" and not is_cut_off
-    answer = {"ready": is_ready, "state": snapshot.state, "dropped_recorders": dropped, "failing_readers": failing}
-    return is_ready, _json(answer)
+    answer = {"ready": is_ready, "state": snapshot.state, "dropped_recorders": dropped, "blocked_recorders": blocked}
+    return is_ready, _json({**answer, "failing_readers": failing})
 
 
 def _json(answer: dict[str, object]) -> str:
