@@ -19,6 +19,7 @@ from expvastic.engine import EngineSettings
 from expvastic.interpreter import InterpreterSettings
 from expvastic.readers import READERS
 from expvastic.recorders import RECORDERS
+from expvastic.settings import description_of
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -82,7 +83,7 @@ def _rows(model: Any, prefix: str = "") -> Iterator[str]:
             yield f"| `{prefix}{name}` | section | | {_cell(taken.model.__doc__ or '')} |\n"
             yield from _rows(taken.model, f"{prefix}{name}.")
         else:
-            cells = (f"`{prefix}{name}`", _takes(taken), _default(field, taken), _cell(field.description or ""))
+            cells = (f"`{prefix}{name}`", _takes(taken), _default(field, taken), _cell(description_of(model, name)))
             yield f"| {' | '.join(cells)} |\n"
 
 

@@ -5,8 +5,14 @@ A settings class stands beside what it configures, in the module of that part; t
 
 from __future__ import annotations
 
+import ast
+import functools
+import inspect
+import itertools
 import math
 import re
+import textwrap
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
@@ -24,7 +30,29 @@ _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_SIZES)})", re.IGNORECASE)
 class SettingsModel(BaseModel):
     """What every settings class is: closed for unknown keys, frozen, described field by field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def description_of(model: type[BaseModel], name: str) -> str:
+    """What the text below a field says, where it or a class above it has the field.
+
+    Read from the source when somebody asks, for reading it at every start would cost a tenth of the start.
+    """
+    for above in model.__mro__:
+        if name in inspect.get_annotations(above):
+            return _texts_below_fields(above).get(name, "")
+    return ""
+
+
+@functools.cache
+def _texts_below_fields(model: type) -> Mapping[str, str]:
+    body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, below in itertools.pairwise(body.body):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(below, ast.Expr):
+            found[field.target.id] = inspect.cleandoc(ast.literal_eval(below.value))
+    return found
 
 
 def parse_duration(value: Any) -> float:

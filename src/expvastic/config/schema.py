@@ -9,7 +9,7 @@ from typing import Any
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings
 from ..interpreter import InterpreterSettings
-from ..settings import SettingsModel
+from ..settings import SettingsModel, description_of
 from .catalogue import Catalogue, installed, settings_of
 from .plans import RecorderNaming, Settings
 from .shapes import TWIN, Sort, Taken, shape_of
@@ -60,7 +60,7 @@ def _described(about: type[SettingsModel], models: Iterable[type[SettingsModel]]
             nested_model = _nested(model, name)
             defs[name] = _described(nested_model, (nested_model,), defs) if nested_model else nested
         for name, taken in shape_of(model).keys.items():
-            properties |= _property(name, schema["properties"][name], taken)
+            properties |= _property(name, schema["properties"][name], taken, description_of(model, name))
             if model.model_fields[name].is_required() and taken.sort is not Sort.SECRET:
                 required.append(name)
     description = inspect.cleandoc(about.__doc__ or "")
@@ -73,10 +73,10 @@ def _nested(model: type[SettingsModel], name: str) -> type[SettingsModel] | None
     return next((each for each in nested if each.__name__ == name), None)
 
 
-def _property(name: str, schema: Schema, taken: Taken) -> Schema:
+def _property(name: str, schema: Schema, taken: Taken, description: str) -> Schema:
     """Return the property of one key, with a secret's twin beside it."""
     schema = {key: value for key, value in schema.items() if key not in ("title", "format", "writeOnly")}
-    schema["description"] = " ".join(schema.get("description", "").split())
+    schema["description"] = " ".join(description.split())
     if taken.sort in (Sort.NUMBER, Sort.FLAG, Sort.CHOICE, Sort.OTHER):
         outer: Schema = {key: schema.pop(key) for key in ("description", "default") if key in schema}
         schema = {**outer, "anyOf": [*(schema.get("anyOf") or [schema]), {"$ref": "#/$defs/variable"}]}
