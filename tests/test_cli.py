@@ -173,6 +173,7 @@ def test_a_page_that_cannot_be_had_is_one_line_and_code_1(address: str, tmp_path
         (["read", "ht!tp://x y"], "read endpoint:"),
         (["read", "h:1", "--header", "novalue"], "read --header: write it like"),
         (["read", "h:1", "--timeout", "soon"], "read --timeout: not a duration"),
+        (["read", "h:1", "--mapping", "nowhere.yml"], "nowhere.yml: no such file"),
     ],
 )
 def test_wrong_options_of_read_are_one_line_and_code_2(arguments: list[str], words: str, tmp_path: Path) -> None:

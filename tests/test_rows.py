@@ -2,6 +2,7 @@ from typing import Any
 
 from expvastic.cli.rows import PageRows, Row, changed, spell_json, spell_table
 from expvastic.datatypes import Page, Reading
+from expvastic.pages.mapping import MappingSettings
 
 
 def rows_of(page: dict[str, Any], rows: PageRows | None = None, time: int = 10**18) -> dict[str, Row]:
@@ -16,6 +17,13 @@ def test_what_go_says_of_itself_has_its_unit_and_role() -> None:
     assert rows["memstats.GCCPUFraction"] == Row("memstats.GCCPUFraction", "float", "fraction", "gauge", 0.5)
     assert rows["memstats.EnableGC"] == Row("memstats.EnableGC", "boolean", "", "", True)
     assert rows["count"] == Row("count", "integer", "", "", 3)
+
+
+def test_a_mapping_shows_in_what_its_values_would_be_shipped() -> None:
+    rows = rows_of({"memstats": {"Sys": 2**21, "Alloc": 7}}, PageRows(MappingSettings(memory_bytes={"sys": "mb"})))
+
+    assert rows["memstats.Sys"] == Row("memstats.Sys", "megabyte", "mb", "gauge", 2.0)
+    assert rows["memstats.Alloc"].unit == "bytes"
 
 
 def test_what_would_be_left_out_says_why() -> None:

@@ -133,6 +133,7 @@ def _add_read(parser: _Parser) -> None:
     parser.add_argument("--timeout", default="5s", metavar="TIME", help="time that the poll may take (%(default)s)")
     parser.add_argument("--header", action="append", default=[], metavar="NAME: VALUE", help="may be repeated")
     parser.add_argument("--pointer", metavar="POINTER", help="start below the root, as in /data/stats")
+    parser.add_argument("--mapping", metavar="FILE", help="apply a map file")
     parser.add_argument("--watch", action="store_true", help="go on, and show what changes and how fast")
     parser.add_argument("--interval", default="1s", metavar="TIME", help="time between polls of --watch (%(default)s)")
     parser.add_argument("--count", type=int, metavar="N", help="end --watch after so many polls")

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 from pydantic import ValidationError
 
+from ..config.mapfiles import read_map_file
 from ..datatypes import Reading
 from ..errors import Complaint, ConfigError, ReadError
 from ..reader import Reader
@@ -27,12 +28,13 @@ def main(options: argparse.Namespace) -> int:
     """Poll the page and print it: once, or until interrupted. Raises ReadError if it cannot be had."""
     reader, timeout = _reader(options)
     every = _duration(options.interval, "--interval") if options.watch else None
-    anyio.run(_read, reader, timeout, every, options.count)
+    rows = PageRows(None if options.mapping is None else read_map_file(options.mapping))
+    anyio.run(_read, reader, rows, timeout, every, options.count)
     return 0
 
 
-async def _read(reader: Reader[Any], timeout: float, every: float | None, count: int | None) -> None:
-    rows, before = PageRows(), None
+async def _read(reader: Reader[Any], rows: PageRows, timeout: float, every: float | None, count: int | None) -> None:
+    before = None
     async with reader:
         while True:
             now = rows.rows(await _poll(reader, timeout))

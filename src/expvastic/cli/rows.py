@@ -14,6 +14,7 @@ from ..pages.cmdline import mask
 from ..pages.decode import decode
 from ..pages.flatten import Flattener
 from ..pages.golang import Runtime
+from ..pages.mapping import FieldMapping, MappingSettings
 from ..pages.memstats import is_counter, look_up
 from ..pages.rates import SUFFIX, Rates
 
@@ -36,7 +37,8 @@ class Row:
 class PageRows:
     """The rows of one target's pages, poll after poll."""
 
-    def __init__(self) -> None:
+    def __init__(self, mapping: MappingSettings | None = None) -> None:
+        self._mapping = FieldMapping(mapping or MappingSettings())
         self._left_out: list[tuple[str, str]] = []
         self._flattener = Flattener("", lambda name, reason: self._left_out.append((name, reason)))
         self._runtime = Runtime(ship_history=True)
@@ -51,8 +53,11 @@ class PageRows:
             values, kinds = self._flattener.flatten(content)
             if isinstance(values.get("cmdline"), list):
                 values["cmdline"] = mask(values["cmdline"])
+            units = {name: unit.name for name in values if (unit := self._mapping.unit_of(name))}
             rates = self._derive(values, reading.time, is_continuous=seen is None or seen.life.value == "same")
-            found += [_row(name, kinds[name], value, rates.get(name + SUFFIX)) for name, value in values.items()]
+            self._mapping.apply(values, kinds)
+            for name, value in values.items():
+                found.append(_row(name, kinds[name], value, rates.get(name + SUFFIX), units.get(name)))
             if seen and seen.has_no_goal:
                 self._left_out.append(("memstats.NextGC", "no_next_gc"))
         return found + [Row(name, left_out=reason) for name, reason in self._left_out]
@@ -91,11 +96,11 @@ def spell_table(rows: Sequence[Row], width: int, changes: frozenset[str] = froze
         yield text if len(text) <= width else text[: width - 1] + "…"
 
 
-def _row(name: str, kind: Kind, value: Any, rate: float | None) -> Row:
+def _row(name: str, kind: Kind, value: Any, rate: float | None, unit: str | None) -> Row:
     facts = look_up(name)
     word = "gc_list" if facts and facts.kind == "ring" else Kind(kind).name.lower()
     role = facts.kind if facts and facts.kind in ("counter", "gauge") and kind is not Kind.BOOLEAN else ""
-    return Row(name, word, facts.unit if facts else "", role, value, rate)
+    return Row(name, word, unit or (facts.unit if facts else ""), role, value, rate)
 
 
 def _cells(row: Row, is_marked: bool) -> tuple[str, ...]:
