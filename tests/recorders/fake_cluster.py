@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
+import math
 import re
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,6 +37,7 @@ class FakeCluster:
         self.templates: dict[str, dict[str, Any]] = {}
         self.indices: set[str] = set()
         self.aliases: set[str] = set()
+        self.streams: set[str] = set()
         self.faults: dict[str, list[Fault]] = {}
         self.asked: list[str] = []
 
@@ -74,7 +77,10 @@ class FakeCluster:
             found["indices"] = [{"name": name, "attributes": ["open"]}]
         if name in self.aliases:
             found["aliases"] = [{"name": name, "indices": ["somewhere"]}]
-        return Answer(found) if name in self.indices | self.aliases else error(404, "index_not_found_exception")
+        if name in self.streams:
+            found["data_streams"] = [{"name": name, "backing_indices": [f".ds-{name}"]}]
+        is_found = name in self.indices | self.aliases | self.streams
+        return Answer(found) if is_found else error(404, "index_not_found_exception")
 
     def _template(self, request: Request, name: str, query: str) -> Answer:
         if request.method == "GET":
@@ -84,6 +90,41 @@ class FakeCluster:
             return error(400, "illegal_argument_exception", f"index template [{name}] already exists")
         self.templates[name] = json.loads(request.body)
         return Answer({"acknowledged": True})
+
+
+class CuttingServer(ScriptedServer):
+    """Resets the connection when it has seen the head of a request whose body is above ``limit`` bytes.
+
+    So often as ``cuts`` says; forever if it is not given.
+    """
+
+    def __init__(self, script: Callable[[Request], AnyAnswer], limit: int, cuts: float = math.inf) -> None:
+        super().__init__(script)
+        self.limit = limit
+        self.cuts = cuts
+
+    async def _receive(self, reader: asyncio.StreamReader, number: int) -> Request:
+        head = await reader.readuntil(b"\r\n\r\n")
+        found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        if self.cuts and int(found[1] if found else 0) > self.limit:
+            self.cuts -= 1
+            raise ConnectionError
+        return await super()._receive(_Replayed(head, reader), number)
+
+
+class _Replayed(asyncio.StreamReader):
+    """A reader whose head was read already."""
+
+    def __init__(self, head: bytes, rest: asyncio.StreamReader) -> None:
+        super().__init__()
+        self._head = head
+        self._rest = rest
+
+    async def readuntil(self, separator: bytes = b"\n") -> bytes:  # type: ignore[override]
+        return self._head
+
+    async def readexactly(self, n: int) -> bytes:
+        return await self._rest.readexactly(n)
 
 
 def body_of(request: Request) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import msgspec
 from expvastic.datatypes import Container
 from expvastic.recorder import Outcome, Verdict
 from expvastic.recorders.file import FileRecorder, FileSettings
+from expvastic.recorders.file.tidying import THREAD_NAME
 
 
 def documents(path: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -38,6 +40,17 @@ async def write(path: Path, batch: list[Container], **settings: Any) -> list[Ver
     """Record one batch as a process would that is started for it."""
     async with FileRecorder(FileSettings(path=str(path), **settings)) as recorder:
         return list(await recorder.record(batch))
+
+
+def tidiers() -> list[threading.Thread]:
+    """The threads that tidy rotated files."""
+    return [thread for thread in threading.enumerate() if thread.name == THREAD_NAME]
+
+
+def wait_for_tidying() -> None:
+    """Wait until all rotated files are as they should be."""
+    for thread in tidiers():
+        thread.join()
 
 
 def wait_for_lock(path: Path) -> None:

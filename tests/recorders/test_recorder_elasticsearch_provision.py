@@ -15,6 +15,11 @@ from scripted_http import Answer, ScriptedServer
 
 STREAM = "metrics-expvastic-default"
 PATH = f"/_index_template/expvastic-{STREAM}"
+ADVICE = {
+    400: "change the index name or set manage_template: false",
+    403: "install it with stronger credentials, or set manage_template: false",
+    405: "or set manage_template: false",
+}
 CLASH = "index template [other] has index patterns [..] matching patterns that have the same priority [526]"
 
 
@@ -54,8 +59,8 @@ async def test_it_is_installed_before_the_first_bulk_and_once() -> None:
         ({}, True),
         ({"mode": "data_stream"}, True),
         ({"mode": "index"}, False),
-        ({"index_name": "a-%{+yyyy.MM.dd}"}, False),
-        ({"index_name": "a-%{+yyyy.MM.dd}", "mode": "data_stream"}, True),
+        ({"index_name": "app-%{+yyyy.MM.dd}"}, False),
+        ({"index_name": "app-%{+yyyy.MM.dd}", "mode": "data_stream"}, True),
     ],
 )
 async def test_a_destination_that_is_not_there_becomes_what_mode_and_name_say(
@@ -88,6 +93,26 @@ async def test_an_index_where_a_data_stream_is_wanted_is_said() -> None:
         await record(cluster, mode="data_stream")
 
     assert cluster.documents == []
+
+
+async def test_a_data_stream_where_an_index_is_wanted_is_said() -> None:
+    cluster = FakeCluster()
+    cluster.streams.add(STREAM)
+
+    with pytest.raises(RecorderLost, match=f"{STREAM} is a data stream, but mode says index; change one of them"):
+        await record(cluster, mode="index")
+
+    assert cluster.documents == []
+    assert cluster.templates == {}
+
+
+async def test_a_data_stream_that_is_there_gets_its_template() -> None:
+    cluster = FakeCluster()
+    cluster.streams.add(STREAM)
+
+    await record(cluster)
+
+    assert "data_stream" in cluster.templates[f"expvastic-{STREAM}"]
 
 
 async def test_what_may_not_be_looked_for_counts_as_not_there() -> None:
@@ -159,16 +184,16 @@ async def test_an_older_one_that_wins_the_race_is_updated() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "answer", "words"),
+    ("request_", "answer", "words", "advice"),
     [
-        (f"GET {PATH}", error(403, "security_exception", "unauthorized"), "403 security_exception: unauthorized"),
-        (f"PUT {PATH}", error(403, "security_exception", "unauthorized"), "403 security_exception: unauthorized"),
-        (f"PUT {PATH}", error(400, "illegal_argument_exception", CLASH), "same priority [526]"),
-        (f"PUT {PATH}", Answer("<html>no</html>", status=405), "405"),
+        (f"GET {PATH}", error(403, "security_exception", "unauthorized"), "403 security_exception: unauthorized", 403),
+        (f"PUT {PATH}", error(403, "security_exception", "unauthorized"), "403 security_exception: unauthorized", 403),
+        (f"PUT {PATH}", error(400, "illegal_argument_exception", CLASH), "same priority [526]", 400),
+        (f"PUT {PATH}", Answer("<html>no</html>", status=405), "405", 405),
     ],
 )
 async def test_a_refused_template_drops_the_recorder_and_says_what_to_do(
-    request_: str, answer: Answer, words: str
+    request_: str, answer: Answer, words: str, advice: int
 ) -> None:
     cluster = FakeCluster()
     cluster.faults[request_] = [answer]
@@ -178,14 +203,20 @@ async def test_a_refused_template_drops_the_recorder_and_says_what_to_do(
 
     assert words in str(raised.value)
     assert f"index template expvastic-{STREAM}" in str(raised.value)
-    assert str(raised.value).endswith("install it with stronger credentials, or set manage_template: false")
+    assert str(raised.value).endswith(f"; {ADVICE[advice]}")
+    assert ("stronger credentials" in str(raised.value)) == (advice == 403)
     assert cluster.documents == []
 
 
 @pytest.mark.parametrize("request_", [f"GET /_resolve/index/{STREAM}", f"GET {PATH}", f"PUT {PATH}"])
 @pytest.mark.parametrize(
     "answer",
-    [error(429, "circuit_breaking_exception"), error(503, "cluster_block_exception"), Answer("<html>", status=502)],
+    [
+        error(429, "circuit_breaking_exception"),
+        error(503, "cluster_block_exception"),
+        Answer("<html>", status=502),
+        Answer("", status=408),
+    ],
 )
 async def test_a_busy_cluster_is_asked_again_later_and_no_bulk_leaves(request_: str, answer: Answer) -> None:
     cluster = FakeCluster()

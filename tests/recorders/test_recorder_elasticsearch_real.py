@@ -272,7 +272,7 @@ async def test_a_node_that_takes_little_gets_smaller_bulks_and_refuses_what_is_t
     batch[17] = make_container(17, **{"expvar.text": "x" * 1_500_000})
 
     async with make_recorder(node.url) as recorder:
-        for _ in range(10):
+        for _ in range(20):
             try:
                 verdicts = await recorder.record(batch)
                 break

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from fake_cluster import FakeCluster, body_of, make_recorder, record_patiently, sizes
+from fake_cluster import CuttingServer, FakeCluster, body_of, make_recorder, record_patiently, sizes
 
 from expvastic.datatypes import Container
 from expvastic.errors import RecordError
 from expvastic.recorder import Outcome
+from expvastic.recorders.elasticsearch import ElasticsearchRecorder
+from expvastic.recorders.elasticsearch.suspects import Suspects
 from samples import make_container, make_containers
 from scripted_http import RESET, Answer, AnyAnswer, Raw, Request, ScriptedServer
 
@@ -88,30 +90,79 @@ async def test_a_connection_cut_in_a_large_bulk_makes_the_next_try_smaller(clust
     assert cluster.ids == [container.id for container in batch]
 
 
-async def test_a_large_document_that_breaks_the_connection_twice_is_refused(cluster: FakeCluster) -> None:
+async def test_a_large_document_that_breaks_the_connection_again_and_again_is_refused(cluster: FakeCluster) -> None:
     batch = [*make_containers(3), padded(3, 1_500_000), *make_containers(3, first=4)]
 
-    async with ScriptedServer(limited(cluster, 1_000_000, RESET)) as server, make_recorder(server.url) as recorder:
-        outcomes = await record_patiently(recorder, batch, tries=6)
+    async with CuttingServer(cluster, 1_000_000) as server, make_recorder(server.url) as recorder:
+        outcomes = await record_patiently(recorder, batch, tries=9)
 
     assert outcomes[3] is Outcome.REFUSED
     assert outcomes.count(Outcome.REFUSED) == 1
     assert sorted(cluster.ids) == [container.id for container in batch if container is not batch[3]]
 
 
-async def test_a_large_document_is_not_refused_while_the_server_is_not_well(
+async def test_two_large_documents_of_one_batch_are_both_refused(cluster: FakeCluster) -> None:
+    batch = [padded(0, 1_500_000), padded(1, 1_500_000), *make_containers(1, first=2)]
+
+    async with CuttingServer(cluster, 1_000_000) as server, make_recorder(server.url) as recorder:
+        outcomes = await record_patiently(recorder, batch, tries=12)
+
+    assert outcomes == [Outcome.REFUSED, Outcome.REFUSED, Outcome.RECORDED]
+
+
+async def test_the_evidence_against_a_large_document_outlives_the_recorder(cluster: FakeCluster) -> None:
+    async with CuttingServer(cluster, 1_000_000) as server:
+        settings = make_recorder(server.url).settings
+        for _ in range(4):
+            async with ElasticsearchRecorder(settings) as recorder:
+                with pytest.raises(RecordError):
+                    await recorder.record([padded(0, 1_500_000)])
+        async with ElasticsearchRecorder(settings) as recorder:
+            verdicts = await recorder.record([padded(0, 1_500_000)])
+
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.REFUSED]
+
+
+async def test_a_large_document_that_goes_through_after_a_few_cuts_is_recorded(cluster: FakeCluster) -> None:
+    async with CuttingServer(cluster, 1_000_000, cuts=4) as server, make_recorder(server.url) as recorder:
+        outcomes = await record_patiently(recorder, [padded(0, 1_500_000)], tries=5)
+
+    assert outcomes == [Outcome.RECORDED]
+
+
+async def test_a_document_below_a_megabyte_is_never_refused_for_a_cut(cluster: FakeCluster) -> None:
+    async with CuttingServer(cluster, 500_000, cuts=20) as server, make_recorder(server.url) as recorder:
+        outcomes = await record_patiently(recorder, [padded(0, 999_000)], tries=21)
+
+    assert outcomes == [Outcome.RECORDED]
+
+
+async def test_a_connection_cut_after_the_whole_body_says_nothing_about_its_size(
     cluster: FakeCluster, server: ScriptedServer
 ) -> None:
     async with make_recorder(server.url) as recorder:
-        await recorder.record(make_containers(1))
-        cluster.faults[BULK] = [RESET] * 3
-        cluster.faults["GET /"] = [RESET] * 3
-        for _ in range(3):
-            with pytest.raises(RecordError):
-                await recorder.record([padded(1, 1_500_000)])
-        verdicts = await recorder.record([padded(1, 1_500_000)])
+        cluster.faults[BULK] = [RESET] * 10
+        outcomes = await record_patiently(recorder, [padded(0, 1_500_000)], tries=11)
 
-    assert [verdict.outcome for verdict in verdicts] == [Outcome.RECORDED]
+    assert outcomes == [Outcome.RECORDED]
+
+
+def test_the_oldest_suspects_are_forgotten() -> None:
+    suspects = Suspects()
+    cuts = [suspects.was_cut(b"first") for _ in range(4)]
+    for number in range(100):
+        suspects.was_cut(b"%d" % number)
+
+    assert [*cuts, suspects.was_cut(b"first")] == [False] * 5
+
+
+async def test_cuts_of_a_server_that_is_not_well_do_not_count(cluster: FakeCluster) -> None:
+    async with CuttingServer(cluster, 1_000_000, cuts=9) as server, make_recorder(server.url) as recorder:
+        await recorder.record(make_containers(1))
+        cluster.faults["GET /"] = [*[Answer(cluster.root)] * 4, RESET]  # the fifth time nobody is well
+        outcomes = await record_patiently(recorder, [padded(1, 1_500_000)], tries=10)
+
+    assert outcomes == [Outcome.RECORDED]
 
 
 async def test_a_small_bulk_whose_connection_breaks_is_neither_cut_nor_refused(

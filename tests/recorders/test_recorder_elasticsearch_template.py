@@ -27,13 +27,13 @@ def installed(version: object = VERSION, manager: object = "expvastic", *, strea
 
 
 def test_its_name_and_patterns_come_from_the_index_name() -> None:
-    index = IndexName("a-%{+yyyy}-b-%{+MM.dd}")
+    index = IndexName("app-%{+yyyy}-b-%{+MM.dd}")
 
-    assert template_name(index) == "expvastic-a-_-b-_"
-    assert built(index.text, stream=False)["index_patterns"] == ["a-*-b-*"]
+    assert template_name(index) == "expvastic-app-_-b-_"
+    assert built(index.text, stream=False)["index_patterns"] == ["app-*-b-*"]
 
 
-@pytest.mark.parametrize(("name", "priority"), [("a", 502), (STREAM, 526), ("a-%{+yyyy}", 503), ("%{+yyyy}", 501)])
+@pytest.mark.parametrize(("name", "priority"), [("a", 502), (STREAM, 526), ("app-%{+yyyy}", 505)])
 def test_its_priority_grows_with_what_the_pattern_says(name: str, priority: int) -> None:
     assert built(name, stream=True)["priority"] == priority
 

@@ -33,9 +33,9 @@ def caused(reason: str) -> dict[str, Any]:
     [
         *((status, Outcome.RECORDED) for status in (200, 201)),
         (409, Outcome.DUPLICATE),
-        *((status, Outcome.AGAIN) for status in (429, 500, 502, 503, 504)),
-        *((status, Outcome.BLOCKED) for status in (401, 403, 404)),
-        *((status, Outcome.REFUSED) for status in (400, 405, 413, 418, 501, 505, 599)),
+        *((status, Outcome.AGAIN) for status in (408, 429, 500, 502, 503, 504, 505, 507, 520, 529, 599)),
+        *((status, Outcome.BLOCKED) for status in (401, 402, 403, 404, 405, 410, 412, 418, 422, 423, 499)),
+        *((status, Outcome.REFUSED) for status in (400, 413, 501)),
     ],
 )
 def test_the_status_decides(status: int, outcome: Outcome) -> None:

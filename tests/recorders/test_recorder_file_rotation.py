@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from file_lines import ids, ids_of, outcomes, write
+from file_lines import ids, ids_of, outcomes, wait_for_tidying, write
 
 from expvastic.errors import RecordError
 from expvastic.recorder import Outcome
@@ -44,6 +44,7 @@ def make_recorder(path: Path, clock: Clock, **settings: Any) -> FileRecorder:
 
 
 def names(path: Path) -> list[str]:
+    wait_for_tidying()
     return sorted(entry.name for entry in path.parent.iterdir())
 
 
@@ -165,6 +166,7 @@ async def test_what_was_rotated_is_known_after_a_restart(path: Path, clock: Cloc
     async with make_recorder(path, clock, rotate_bytes=1, gzip=packed) as recorder:
         await recorder.record(make_containers(2))
         await recorder.record(make_containers(1, first=2))
+    wait_for_tidying()
 
     verdicts = await write(path, make_containers(4))
 

@@ -47,7 +47,14 @@ class _Failure(msgspec.Struct):
 
 
 class ConnectionCut(RecordError):
-    """The connection broke after the request had begun: it may have been too large, or have been carried out."""
+    """The connection broke after the request had begun: it may have been too large, or have been carried out.
+
+    ``in_body`` says that not all of the body had been sent.
+    """
+
+    def __init__(self, message: str, *, in_body: bool) -> None:
+        super().__init__(message)
+        self.in_body = in_body
 
 
 def explain(answer: Answer, action: str) -> RecordError:

@@ -16,7 +16,7 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 from ...errors import ReadError, RecordError
 from .answers import Answer, ConnectionCut, parse_retry_after
 from .settings import ElasticsearchSettings, spell_address
-from .wire import PlainSerializer, node_class
+from .wire import BodyCut, PlainSerializer, node_class
 
 _LOGGER = "elastic_transport"
 _JSON = {"accept": "application/json", "content-type": "application/json"}
@@ -98,5 +98,6 @@ def _spell_node(config: NodeConfig) -> str:
 
 def _translate(error: TransportError) -> RecordError:
     cause = error.__cause__
-    is_cut = isinstance(cause, ReadError) and cause.reason not in _NOTHING_SENT
-    return (ConnectionCut if is_cut else RecordError)(error.message)
+    if isinstance(cause, ReadError) and cause.reason not in _NOTHING_SENT:
+        return ConnectionCut(error.message, in_body=isinstance(cause, BodyCut))
+    return RecordError(error.message)

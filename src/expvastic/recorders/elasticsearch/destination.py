@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 _FORBIDDEN = ' "*\\<|,>/?#:'
 _LONGEST = 255  # bytes
+_SHORTEST_START = 3  # characters before a date; the template is for all names that begin so
 _DATE = re.compile(r"%\{\+([^{}]*)\}")
 _Piece = str | Callable[[datetime], str]
 _PARTS: dict[str, _Piece] = {
@@ -45,6 +46,10 @@ class IndexName:
             raise ValueError("index names know no %{…} but dates, such as %{+yyyy.MM.dd}")
         self.text = text
         self.dated = len(literals) > 1
+        if self.dated and len(literals[0]) < _SHORTEST_START:
+            raise ValueError(
+                f"index names must have at least {_SHORTEST_START} characters before a date, as in app-%{{+yyyy.MM.dd}}"
+            )
         self.pattern = "*".join(literals)
         self._pieces: list[_Piece] = []
         for place, piece in enumerate(_DATE.split(text)):  # literals and dates in turn

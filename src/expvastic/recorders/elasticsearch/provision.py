@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from .client import Cluster
 
 _ROUNDS = 3  # of looking and writing, while others write too
-_ADVICE = "install it with stronger credentials, or set manage_template: false"
+_ADVICE = {
+    400: "change the index name or set manage_template: false",
+    403: "install it with stronger credentials, or set manage_template: false",
+}
+_BUSY = (401, 408, 429)  # explained as they are, like all from 500 on
 
 
 class _Named(msgspec.Struct):
@@ -67,10 +71,10 @@ async def _is_plain_index(cluster: Cluster, index: IndexName, mode: Mode) -> boo
     except ValueError as error:
         raise RecordError(f"{answer.endpoint}: no usable answer about what {index.text} is") from error
     is_index = any(found.name == index.text for found in resolved.indices)
-    if is_index and mode is Mode.DATA_STREAM:
-        raise RecorderLost(
-            f"{answer.endpoint}: {index.text} is an index, but mode says data_stream; change one of them"
-        )
+    is_stream = any(found.name == index.text for found in resolved.data_streams)
+    if (is_index and mode is Mode.DATA_STREAM) or (is_stream and mode is Mode.INDEX):
+        kind = "an index" if is_index else "a data stream"
+        raise RecorderLost(f"{answer.endpoint}: {index.text} is {kind}, but mode says {mode.value}; change one of them")
     return is_index or any(found.name == index.text for found in resolved.aliases)
 
 
@@ -89,6 +93,6 @@ async def _look(cluster: Cluster, path: str, *, stream: bool) -> Need:
 def _refused(answer: Answer, path: str) -> RecordError:
     """The template cannot be had: for good, unless the server was merely busy."""
     error = explain(answer, f"index template {path.rpartition('/')[2]}")
-    if answer.status >= 500 or answer.status in (401, 429):
+    if answer.status >= 500 or answer.status in _BUSY:
         return error
-    return RecorderLost(f"{error}; {_ADVICE}")
+    return RecorderLost(f"{error}; {_ADVICE.get(answer.status, 'or set manage_template: false')}")

@@ -14,11 +14,12 @@ from ...datatypes import Container
 from ...errors import RecordError
 from ...recorder import Outcome, Recorder, Verdict
 from .answers import ConnectionCut, explain
-from .bulks import ALWAYS_TAKEN, NDJSON, Bulk, Ceiling
+from .bulks import NDJSON, Bulk, Ceiling
 from .contact import Product, make_contact
 from .destination import IndexName
 from .provision import settle_template
 from .settings import ElasticsearchSettings
+from .suspects import LEAST, suspects_of
 from .verdicts import FILTER_PATH, read_verdicts
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings]):
         self._cluster: Cluster | None = None
         self._is_settled = not settings.manage_template
         self._ceiling = Ceiling()
-        self._suspect = b""  # the action of a document that the connection broke in
+        self._suspects = suspects_of(settings)
         self._target = f"/_bulk?filter_path={FILTER_PATH}"
         if settings.pipeline:
             self._target += f"&pipeline={quote(settings.pipeline, safe='')}"
@@ -90,6 +91,7 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings]):
             answer = await cluster.request("POST", self._target, body=body, headers=headers)
         except ConnectionCut as error:
             return await self._judge_cut(cluster, bulk, error)
+        self._suspects.went_through(bulk.first_action)
         if answer.status == 413:
             return await self._send_halves(cluster, bulk)
         if answer.status != 200:
@@ -104,13 +106,17 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings]):
         return [*await self._send(cluster, first), *await self._send(cluster, second)]
 
     async def _judge_cut(self, cluster: Cluster, bulk: Bulk, error: ConnectionCut) -> list[Verdict]:
-        """Next time smaller; a large document alone that was cut twice, by a server that is well, is too large."""
+        """Next time smaller; only a large document alone, cut again and again by a server that is well, is refused."""
         self._ceiling.was_cut(bulk.size)
-        is_suspect = len(bulk) == 1 and bulk.size > ALWAYS_TAKEN
-        if not is_suspect or bulk.first_action != self._suspect:
-            self._suspect = bulk.first_action if is_suspect else b""
+        if len(bulk) > 1 or bulk.size < LEAST or not error.in_body:
             raise error
-        await make_contact(cluster)
+        try:
+            await make_contact(cluster)
+        except RecordError:
+            self._suspects.clear()
+            raise
+        if not self._suspects.was_cut(bulk.first_action):
+            raise error
         return [_too_large(bulk)]
 
 

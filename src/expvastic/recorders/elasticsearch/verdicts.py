@@ -1,7 +1,8 @@
 """What the items of a bulk answer mean: one verdict per document.
 
-Statuses decide, because the names of errors differ between products and versions. Only among 400s, where the
-destination's faults hide between the documents', are names and words looked at.
+Statuses decide, because the names of errors differ between products and versions; what none of them blames on the
+document is kept. Only among 400s, where the destination's faults hide between the documents', are names and words
+looked at.
 """
 
 from __future__ import annotations
@@ -27,15 +28,12 @@ FILTER_PATH = ",".join(
 _OUTCOMES = {
     200: Outcome.RECORDED,
     201: Outcome.RECORDED,
-    401: Outcome.BLOCKED,
-    403: Outcome.BLOCKED,
-    404: Outcome.BLOCKED,
+    400: Outcome.REFUSED,
+    408: Outcome.AGAIN,
     409: Outcome.DUPLICATE,
+    413: Outcome.REFUSED,
     429: Outcome.AGAIN,
-    500: Outcome.AGAIN,
-    502: Outcome.AGAIN,
-    503: Outcome.AGAIN,
-    504: Outcome.AGAIN,
+    501: Outcome.REFUSED,
 }
 
 # 400s that no document can be blamed for: a closed index, a name that is not allowed, the limit of shards.
@@ -100,7 +98,7 @@ def read_verdicts(answer: Answer, destinations: Sequence[str]) -> list[Verdict]:
 
 
 def _judge(item: _Item, destination: str) -> Verdict:
-    outcome = _OUTCOMES.get(item.status, Outcome.REFUSED)
+    outcome = _OUTCOMES.get(item.status) or (Outcome.AGAIN if item.status >= 500 else Outcome.BLOCKED)
     if outcome in (Outcome.RECORDED, Outcome.DUPLICATE):
         return _settle(outcome, FAILURE_STORE if item.failure_store == "used" else "", destination)
     error = item.error or _Error()

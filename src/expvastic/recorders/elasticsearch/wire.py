@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import AsyncIterator
 from typing import ClassVar
 
 import httpx
@@ -25,9 +26,31 @@ from ...clients.tls import Tls
 from ...errors import ReadError
 
 LARGEST_ANSWER = 32 * 2**20  # bytes, inflated
+_PIECE = 64 * 1024  # bytes
 _KEPT_ALIVE = 55.0  # seconds; balancers forget idle connections after 60, and some tell nobody
 _VERSIONED = re.compile(r"vnd\.elasticsearch\+([\w-]+); *compatible-with=\d+")
 _OURS = {"user-agent": "expvastic", "accept-encoding": "gzip"}
+
+
+class BodyCut(ReadError):
+    """The connection broke before all of the request's body had been sent."""
+
+
+class _Upload(httpx.AsyncByteStream):
+    """A request's body in pieces: none is asked for before the system has taken the one before.
+
+    So ``is_under_way`` is true while the body is being sent; only what the system itself holds counts as sent too soon.
+    """
+
+    def __init__(self, body: bytes) -> None:
+        self._body = memoryview(body)
+        self.is_under_way = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        self.is_under_way = True
+        for start in range(0, len(self._body), _PIECE):
+            yield bytes(self._body[start : start + _PIECE])
+        self.is_under_way = False
 
 
 class PlainNode(BaseAsyncNode):
@@ -52,10 +75,13 @@ class PlainNode(BaseAsyncNode):
         """Send a request; the answer's body is raw. Raises elastic_transport's ConnectionError if there is none."""
         sent = {name: _VERSIONED.sub(r"\1", value) for name, value in (headers or {}).items()}
         request = httpx.Request(method, self.base_url + target, headers={**sent, **_OURS}, content=body)
+        request.stream = upload = _Upload(body or b"")
         try:
             response, content = await self._exchange(request)
         except (httpx.HTTPError, OSError) as error:
             failure = read_error(error, self.base_url, through_proxy=self._is_proxied)
+            if upload.is_under_way:
+                failure = BodyCut(failure.reason, str(failure))
             raise NoAnswer(_advise(failure)) from failure
         except ReadError as failure:
             raise NoAnswer(_advise(failure)) from failure

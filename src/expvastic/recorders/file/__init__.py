@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self, TypeVar, cast
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from pydantic import AfterValidator, Field
 
@@ -22,6 +23,7 @@ from ...recorder import Recorder, Verdict
 from ...settings import ByteSize, Duration, SettingsModel
 from .archive import Archive
 from .journal import Journal
+from .turns import Turn, gate_of
 
 __all__ = ["FileRecorder", "FileSettings"]
 
@@ -75,7 +77,8 @@ class FileRecorder(Recorder[FileSettings]):
             clock=clock,
             write=write,
         )
-        self._at_work = threading.Lock()
+        self._gate = gate_of(self.destination)
+        self._at_work = threading.Lock()  # held while the journal is used
         self._is_left = False
 
     @property
@@ -96,15 +99,32 @@ class FileRecorder(Recorder[FileSettings]):
     ) -> None:
         self._is_left = True
         with anyio.move_on_after(_CLOSE_LIMIT, shield=True):
-            await anyio.to_thread.run_sync(self._close, abandon_on_cancel=True, limiter=_unlimited())
+            if self._gate.enter():  # so that whoever comes next does not hang where closing does
+                await self._take_turn(self._close)
+            else:
+                await _run(self._close)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(partial(self._alone, work), abandon_on_cancel=True, limiter=_unlimited())
+        """Work in a thread, unless a call on this path still does that was given up, or all is over."""
+        await anyio.lowlevel.checkpoint()
+        if self._is_left or not self._gate.enter():
+            raise self._error()
+        return await self._take_turn(partial(self._alone, work))
+
+    async def _take_turn(self, work: Callable[[], T]) -> T:
+        turn = Turn(self._gate, work)
+        try:
+            return cast("T", await _run(turn))  # nothing only when it was given up, of which nobody hears
+        finally:
+            turn.give_up()
+
+    def _error(self) -> RecordError:
+        return RecordError(f"cannot write {self.destination}: an earlier write has not ended; check the disk")
 
     def _alone(self, work: Callable[[], T]) -> T:
-        """In a thread: work, unless a cancelled call still does, or all is over."""
+        """In a thread: work, and close if the recorder was left meanwhile."""
         if self._is_left or not self._at_work.acquire(blocking=False):
-            raise RecordError(f"cannot write {self.destination}: an earlier write has not ended; check the disk")
+            raise self._error()
         try:
             return work()
         finally:
@@ -122,6 +142,6 @@ class FileRecorder(Recorder[FileSettings]):
                 self._at_work.release()
 
 
-def _unlimited() -> anyio.CapacityLimiter:
-    """A disk that hangs must not use up the threads of others."""
-    return anyio.CapacityLimiter(math.inf)
+async def _run(work: Callable[[], T]) -> T:
+    """In a thread of its own: a disk that hangs must not use up those of others."""
+    return await anyio.to_thread.run_sync(work, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(math.inf))

@@ -2,18 +2,21 @@
 
 ``samples.ndjson`` is renamed to ``samples-20261121T033100Z-001.ndjson`` and compressed to the same name with ``.gz``.
 Names rise strictly, whatever the clock does, so the last by name is the newest. A crash may leave a temporary file, or
-a plain one beside its finished twin; ``tidy`` ends what was begun.
+a plain one beside its finished twin; ``tidy`` ends what was begun. While it is at work others may rotate, or tidy too,
+be it in another process: a temporary file belongs to whoever holds the lock on it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import re
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 _BLOCK = 2**20
 _LEVEL = 2
@@ -42,7 +45,9 @@ class Archive:
         counter = 1
         if (found := self._found("", ".gz")) and found[-1].stamp >= stamp:
             stamp, counter = found[-1].stamp, found[-1].counter + 1
-        return self._active.with_name(f"{self._active.stem}-{stamp}-{counter:03d}{self._active.suffix}")
+        while (path := self._name(stamp, counter)).exists() or _packed(path).exists():
+            counter += 1  # it was being compressed while we looked
+        return path
 
     def newest(self) -> Path | None:
         """The file that was rotated last, plain if it is there both ways."""
@@ -52,7 +57,7 @@ class Archive:
     def tidy(self) -> None:
         """Compress what is to be compressed, remove what is too much."""
         for rotated in self._found(".gz.tmp"):
-            rotated.path.unlink()
+            _remove_unowned(rotated.path)
         if self._gzip:
             for rotated in self._found(""):
                 _compress(rotated.path)
@@ -64,7 +69,10 @@ class Archive:
         kept = sorted({(rotated.stamp, rotated.counter) for rotated in found})[-count:]
         for rotated in found:
             if (rotated.stamp, rotated.counter) not in kept:
-                rotated.path.unlink()
+                rotated.path.unlink(missing_ok=True)
+
+    def _name(self, stamp: str, counter: int) -> Path:
+        return self._active.with_name(f"{self._active.stem}-{stamp}-{counter:03d}{self._active.suffix}")
 
     def _found(self, *endings: str) -> list[_Rotated]:
         """The rotated files with one of these endings, oldest first; of twins the plain one last."""
@@ -85,32 +93,55 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _packed(plain: Path) -> Path:
+    return plain.with_name(plain.name + ".gz")
+
+
 def _compress(plain: Path) -> None:
     """Replace a file by its compressed twin; the plain one goes when the other is safe on the disk."""
-    packed = plain.with_name(plain.name + ".gz")
+    packed = _packed(plain)
     if not packed.exists():
-        temporary = plain.with_name(plain.name + ".gz.tmp")
+        _make_twin(plain, packed)
+        sync_folder(plain.parent)
+    plain.unlink(missing_ok=True)
+
+
+def _make_twin(plain: Path, packed: Path) -> None:
+    temporary = packed.with_name(packed.name + ".tmp")
+    mode = stat.S_IMODE(plain.stat().st_mode)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "wb") as target:
+        _own(descriptor, temporary)
         try:
-            _pack(plain, temporary)
+            _pack(plain, target)
+            temporary.rename(packed)
         except OSError:
             with contextlib.suppress(OSError):
                 temporary.unlink()
             raise
-        temporary.rename(packed)
-        sync_folder(plain.parent)
-    plain.unlink()
 
 
-def _pack(plain: Path, temporary: Path) -> None:
+def _pack(plain: Path, target: BinaryIO) -> None:
     from isal import isal_zlib
 
     packer = isal_zlib.compressobj(_LEVEL, wbits=_AS_GZIP)
     with plain.open("rb") as source:
-        mode = stat.S_IMODE(os.fstat(source.fileno()).st_mode)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with os.fdopen(descriptor, "wb") as target:
-            while block := source.read(_BLOCK):
-                target.write(packer.compress(block))
-            target.write(packer.flush())
-            target.flush()
-            os.fsync(target.fileno())
+        while block := source.read(_BLOCK):
+            target.write(packer.compress(block))
+    target.write(packer.flush())
+    target.flush()
+    os.fsync(target.fileno())
+
+
+def _remove_unowned(temporary: Path) -> None:
+    """Remove what a crash has left; somebody's work is left alone."""
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), temporary.open("rb") as found:
+        _own(found.fileno(), temporary)
+        temporary.unlink()
+
+
+def _own(descriptor: int, temporary: Path) -> None:
+    """Lock a temporary file. Raises BlockingIOError if it is another's, FileNotFoundError if it is none any more."""
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not os.path.samestat(os.fstat(descriptor), temporary.stat()):
+        raise FileNotFoundError(errno.ENOENT, "replaced meanwhile", str(temporary))

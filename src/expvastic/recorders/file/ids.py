@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+INFLATED_UP_TO = 4 * 2**20  # bytes, compressed
 _ID = re.compile(rb'\{"_id":("(?:[^"\\]|\\.)*")')
 
 
@@ -38,9 +39,13 @@ class KnownIds:
 def ids_at_end(path: Path, reach: int, limit: int) -> list[str]:
     """The ids of the last lines of a file, oldest first: of its last ``reach`` bytes, or of all if it is compressed.
 
-    What is no line of ours is passed over; a compressed file that cannot be read has none.
+    What is no line of ours is passed over; a compressed file that cannot be read has none. One that is compressed and
+    large is passed over too, because it would have to be inflated whole: if it was rotated in the middle of what is
+    tried again, what it holds of that is written twice.
     """
     if path.suffix == ".gz":
+        if path.stat().st_size > INFLATED_UP_TO:
+            return []
         import gzip
 
         try:

@@ -22,9 +22,11 @@ from ...recorder import DUPLICATE, RECORDED, Verdict
 from .archive import Archive, sync_folder
 from .ids import KnownIds, ids_at_end
 from .lines import START, first_timestamp, is_line, line_of, start_of_last_line
+from .tidying import tidy_soon
 
 IDS_KEPT = 10_000
 IDS_REACH = 16 * 2**20  # bytes at the end of what was written before, in which ids are looked for
+_LOOKS = 3  # at rotated files, of which each may be compressed before it is opened
 _MODE = 0o640
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _ADVICE = {
@@ -115,8 +117,11 @@ class Journal:
                 written += self._write(descriptor, view[written:])
         except OSError:
             self._descriptor = None
+            end = data.rfind(b"\n", 0, written) + 1
             with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, self._size + data.rfind(b"\n", 0, written) + 1)
+                os.ftruncate(descriptor, self._size + end)
+            # Opening reads no more than the last ids.
+            self._known.add(container.id for container in containers[: data.count(b"\n", 0, end)])
             os.close(descriptor)
             raise
         if not self._size:
@@ -191,9 +196,16 @@ class Journal:
     def _ids_before(self) -> list[str]:
         """The ids of the last lines, also of those in the file rotated last if this one is short."""
         ids = ids_at_end(self._path, IDS_REACH, IDS_KEPT)
-        if self._size < IDS_REACH and len(ids) < IDS_KEPT and (rotated := self._archive.newest()):
-            ids = ids_at_end(rotated, IDS_REACH - self._size, IDS_KEPT - len(ids)) + ids
+        if self._size < IDS_REACH and len(ids) < IDS_KEPT:
+            ids = self._ids_rotated(IDS_REACH - self._size, IDS_KEPT - len(ids)) + ids
         return ids
+
+    def _ids_rotated(self, reach: int, limit: int) -> list[str]:
+        for _ in range(_LOOKS):
+            with contextlib.suppress(FileNotFoundError):
+                rotated = self._archive.newest()
+                return ids_at_end(rotated, reach, limit) if rotated else []
+        return []
 
     # -- rotating --
 
@@ -209,14 +221,10 @@ class Journal:
         return self._opened()
 
     def _tidy(self) -> None:
-        """Compress and remove rotated files, after opening and after each rotation.
-
-        The batch is written by then, so a failure must not make it fail: it is made good at the next rotation.
-        """
+        """Have rotated files compressed and removed, after opening and after each rotation."""
         if not self._is_tidy:
             self._is_tidy = True
-            with contextlib.suppress(OSError):
-                self._archive.tidy()
+            tidy_soon(self._path, self._archive)
 
     # -- complaining --
 
