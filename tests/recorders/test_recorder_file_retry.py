@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 import sys
-import threading
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
 from file_lines import ids, ids_of, outcomes, wait_for_lock, write
+from held_up_disk import Disk, cancel_in_mid_write, patiently, write_patiently
 
-from expvastic.datatypes import Container
 from expvastic.errors import RecordError
-from expvastic.recorder import Outcome, Verdict
+from expvastic.recorder import Outcome
 from expvastic.recorders.file import FileRecorder, FileSettings
-from expvastic.recorders.file.journal import Journal
-from expvastic.recorders.file.turns import Gate, Turn
 from samples import make_container, make_containers
 
 
@@ -91,30 +85,6 @@ async def test_lines_longer_than_a_block_are_kept(path: Path) -> None:
 # -- trying again --
 
 
-class Disk:
-    """Writes as ``os.write`` does until told otherwise."""
-
-    def __init__(self) -> None:
-        self.room = sys.maxsize
-        self.error = errno.ENOSPC
-        self.pace = sys.maxsize
-        self.reached = threading.Event()
-        self.may_go_on = threading.Event()
-        self.may_go_on.set()
-
-    def write(self, descriptor: int, data: bytes | memoryview) -> int:
-        self.reached.set()
-        self.may_go_on.wait()
-        if not self.room:
-            raise OSError(self.error, os.strerror(self.error))
-        written = os.write(descriptor, data[: min(self.room, self.pace)])
-        self.room -= written
-        return written
-
-    def recorder(self, path: Path, **settings: Any) -> FileRecorder:
-        return FileRecorder(FileSettings(path=str(path), **settings), write=self.write)
-
-
 async def test_a_batch_that_is_written_in_small_pieces_arrives_whole(path: Path) -> None:
     disk = Disk()
     disk.pace = 10
@@ -160,11 +130,11 @@ async def test_while_a_cancelled_write_goes_on_others_fail_at_once_and_then_know
     disk.may_go_on.clear()
 
     async with disk.recorder(path) as recorder:
-        await _cancel_in_mid_write(recorder, disk, batch)
+        await cancel_in_mid_write(recorder, disk, batch)
         with pytest.raises(RecordError, match="an earlier write has not ended; check the disk"):
             await recorder.record(batch)
         disk.may_go_on.set()
-        verdicts = await _patiently(recorder, batch)
+        verdicts = await patiently(recorder, batch)
 
     assert outcomes(verdicts) == [Outcome.DUPLICATE] * 3
     assert ids(path) == ids_of(batch)
@@ -175,13 +145,13 @@ async def test_a_recorder_left_in_mid_write_closes_when_the_write_ends(path: Pat
     disk.may_go_on.clear()
 
     async with disk.recorder(path) as recorder:
-        await _cancel_in_mid_write(recorder, disk, batch)
+        await cancel_in_mid_write(recorder, disk, batch)
     with pytest.raises(RecordError, match="an earlier write has not ended; check the disk"):
         await write(path, batch)
     disk.may_go_on.set()
     with anyio.fail_after(5):
         await anyio.to_thread.run_sync(wait_for_lock, path)
-    verdicts = await _write_patiently(path, batch)
+    verdicts = await write_patiently(path, batch)
 
     assert outcomes(verdicts) == [Outcome.DUPLICATE] * 3
     assert ids(path) == ids_of(batch)
@@ -195,94 +165,6 @@ async def test_a_recorder_that_was_left_writes_no_more(path: Path) -> None:
         await recorder.record([make_container()])
 
     assert not path.exists()
-
-
-async def test_a_path_that_hangs_costs_one_thread_however_many_recorders_try_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reached, may_go_on = threading.Event(), threading.Event()
-
-    def hang(_: object) -> None:
-        reached.set()
-        may_go_on.wait()
-
-    monkeypatch.setattr(Journal, "look", hang)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(write, path, make_containers(1))
-        await anyio.to_thread.run_sync(reached.wait)
-        tasks.cancel_scope.cancel()
-    threads = threading.active_count()
-    try:
-        for _ in range(20):
-            with (
-                anyio.fail_after(5),
-                pytest.raises(RecordError, match="an earlier write has not ended; check the disk"),
-            ):
-                await write(path, make_containers(1))
-        more = threading.active_count() - threads
-    finally:
-        monkeypatch.undo()
-        may_go_on.set()
-
-    assert more == 0
-    assert outcomes(await _write_patiently(path, make_containers(1))) == [Outcome.RECORDED]
-
-
-async def test_a_path_that_hangs_is_no_hindrance_to_others(path: Path) -> None:
-    disk = Disk()
-    disk.may_go_on.clear()
-
-    async with disk.recorder(path) as recorder:
-        await _cancel_in_mid_write(recorder, disk, make_containers(1))
-        verdicts = await write(path.with_name("others.ndjson"), make_containers(1))
-        disk.may_go_on.set()
-
-    assert outcomes(verdicts) == [Outcome.RECORDED]
-
-
-async def test_a_file_that_hangs_in_closing_is_not_opened_meanwhile(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    may_go_on = threading.Event()
-
-    async with FileRecorder(FileSettings(path=str(path))) as recorder:
-        await recorder.record(make_containers(1))
-        monkeypatch.setattr(os, "fsync", lambda _: may_go_on.wait())
-        monkeypatch.setattr("expvastic.recorders.file._CLOSE_LIMIT", 0.05)
-    with pytest.raises(RecordError, match="an earlier write has not ended; check the disk"):
-        await write(path, make_containers(2))
-    may_go_on.set()
-    monkeypatch.undo()
-
-    assert outcomes(await _write_patiently(path, make_containers(2))) == [Outcome.DUPLICATE, Outcome.RECORDED]
-
-
-async def test_a_call_that_is_cancelled_before_its_thread_began_leaves_the_file_to_the_next(path: Path) -> None:
-    async with FileRecorder(FileSettings(path=str(path))) as recorder:
-        for checkpoints in range(8):
-            with anyio.CancelScope() as scope:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_patiently, recorder, make_containers(1))
-                    for _ in range(checkpoints):
-                        await anyio.lowlevel.checkpoint()
-                    scope.cancel()
-        await _patiently(recorder, make_containers(1))
-
-    assert ids(path) == ids_of(make_containers(1))
-
-
-def test_a_turn_that_was_given_up_is_not_taken_and_leaves_the_gate_once() -> None:
-    gate, calls = Gate(), list[int]()
-    assert gate.enter()
-    turn = Turn(gate, lambda: calls.append(1))
-
-    turn.give_up()
-    assert gate.enter()
-    turn()
-    turn.give_up()
-
-    assert calls == []
-    assert not gate.enter()
 
 
 async def test_the_lines_of_a_torn_batch_are_known_however_many_there_are(
@@ -300,37 +182,6 @@ async def test_the_lines_of_a_torn_batch_are_known_however_many_there_are(
 
     assert outcomes(verdicts) == [Outcome.DUPLICATE] * 30 + [Outcome.RECORDED] * 10
     assert ids(path) == ids_of(batch)
-
-
-async def _write_patiently(path: Path, batch: list[Container]) -> list[Verdict]:
-    with anyio.fail_after(5):
-        while True:
-            with contextlib.suppress(RecordError):
-                return await write(path, batch)
-
-
-async def test_a_thread_that_begins_after_the_recorder_was_left_writes_nothing(path: Path) -> None:
-    async with FileRecorder(FileSettings(path=str(path))) as recorder:
-        pass
-
-    with pytest.raises(RecordError):
-        recorder._alone(lambda: recorder._journal.append(make_containers(1)))
-
-    assert not path.exists()
-
-
-async def _cancel_in_mid_write(recorder: FileRecorder, disk: Disk, batch: list[Container]) -> None:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(recorder.record, batch)
-        await anyio.to_thread.run_sync(disk.reached.wait)
-        tasks.cancel_scope.cancel()
-
-
-async def _patiently(recorder: FileRecorder, batch: list[Container]) -> list[Verdict]:
-    with anyio.fail_after(5):
-        while True:
-            with contextlib.suppress(RecordError):
-                return list(await recorder.record(batch))
 
 
 async def test_a_batch_larger_than_the_ids_kept_is_known_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
