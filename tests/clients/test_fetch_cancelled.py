@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import itertools
 import tracemalloc
@@ -98,10 +99,12 @@ async def test_hundreds_of_failures_leave_nothing_behind() -> None:
             for _ in range(100):
                 await failure_of(fetcher)
             server.requests.clear()
+            gc.collect()
             settled, _ = tracemalloc.get_traced_memory()
             for _ in range(200):
                 await failure_of(fetcher)
             server.requests.clear()
+            gc.collect()
             after, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

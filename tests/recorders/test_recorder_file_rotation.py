@@ -297,3 +297,16 @@ async def test_all_is_brought_to_the_disk_at_rotation_and_at_closing(
     assert at_rotation[0] == "samples.ndjson"
     assert path.parent.name in at_rotation
     assert synced == ["samples.ndjson"]
+
+
+async def test_ids_are_known_over_several_rotated_files(path: Path) -> None:
+    batch = make_containers(12)
+    settings = FileSettings(path=str(path), rotate_bytes=1)
+    async with FileRecorder(settings) as recorder:
+        for container in batch:
+            await recorder.record([container])
+
+    async with FileRecorder(settings) as recorder:
+        verdicts = await recorder.record(batch)
+
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.DUPLICATE] * 12

@@ -115,7 +115,7 @@ async def test_a_rotated_file_that_is_compressed_while_it_is_looked_for_is_read_
     packed.write_bytes(gzip.compress(path.read_bytes()))
     path.unlink()
     answers = [plain, packed]
-    monkeypatch.setattr(Archive, "newest", lambda _: answers.pop(0))
+    monkeypatch.setattr(Archive, "newest_first", lambda _: [answers.pop(0)])
 
     verdicts = await write(path, make_containers(2))
 
@@ -125,7 +125,7 @@ async def test_a_rotated_file_that_is_compressed_while_it_is_looked_for_is_read_
 async def test_rotated_files_that_vanish_all_the_time_cost_only_their_ids(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Archive, "newest", lambda _: path.with_name("gone.ndjson"))
+    monkeypatch.setattr(Archive, "newest_first", lambda _: [path.with_name("gone.ndjson")])
 
     assert outcomes(await write(path, make_containers(2))) == [Outcome.RECORDED] * 2
 

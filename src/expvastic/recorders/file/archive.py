@@ -49,10 +49,9 @@ class Archive:
             counter += 1  # it was being compressed while we looked
         return path
 
-    def newest(self) -> Path | None:
-        """The file that was rotated last, plain if it is there both ways."""
-        found = self._found("", ".gz")
-        return found[-1].path if found else None
+    def newest_first(self) -> list[Path]:
+        """The rotated files; of one that is there both ways, the plain one first."""
+        return [rotated.path for rotated in reversed(self._found("", ".gz"))]
 
     def tidy(self) -> None:
         """Compress what is to be compressed, remove what is too much."""

@@ -194,7 +194,7 @@ class Journal:
         return os.pread(descriptor, end - 1 - start, start)
 
     def _ids_before(self) -> list[str]:
-        """The ids of the last lines, also of those in the file rotated last if this one is short."""
+        """The ids of the last lines, also of those in the files rotated last if this one is short."""
         ids = ids_at_end(self._path, IDS_REACH, IDS_KEPT)
         if self._size < IDS_REACH and len(ids) < IDS_KEPT:
             ids = self._ids_rotated(IDS_REACH - self._size, IDS_KEPT - len(ids)) + ids
@@ -203,9 +203,17 @@ class Journal:
     def _ids_rotated(self, reach: int, limit: int) -> list[str]:
         for _ in range(_LOOKS):
             with contextlib.suppress(FileNotFoundError):
-                rotated = self._archive.newest()
-                return ids_at_end(rotated, reach, limit) if rotated else []
+                return self._ids_of(self._archive.newest_first(), reach, limit)
         return []
+
+    def _ids_of(self, newest_first: Sequence[Path], reach: int, limit: int) -> list[str]:
+        ids: list[str] = []
+        for rotated in newest_first:
+            if reach <= 0 or len(ids) >= limit:
+                break
+            ids = ids_at_end(rotated, reach, limit - len(ids)) + ids
+            reach -= rotated.stat().st_size
+        return ids
 
     # -- rotating --
 
