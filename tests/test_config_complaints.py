@@ -231,7 +231,9 @@ def test_a_part_that_is_no_mapping_or_empty_is_told(part: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("state_dir: /var/lib/x", "state_dir: not available in this version, which keeps its buffers in memory; take"),
+        ("state_dir: ''", "state_dir: not the name of a folder; write it like /var/lib/expvastic"),
+        ('state_dir: "/a\\0b"', "state_dir: not the name of a folder; write it like /var/lib/expvastic"),
+        ("state_dir: [a]", "state_dir: must be"),
         ("log_level: verbose", "log_level: must be debug, info, warn, warning or error"),
         ("loglevel: info", "loglevel: unknown key; did you mean log_level?"),
         ("debug_evel: loud", "log_level: must be debug, info, warn, warning or error"),
@@ -244,6 +246,27 @@ def test_a_wrong_setting_is_told(setting: str, message: str, tmp_path: Path) -> 
     (said,) = complaints(f"settings:\n  {setting}\n" + with_reader("endpoint: h:1"), tmp_path)
 
     assert said.startswith(f"expvastic.yml:2 settings.{message}")
+
+
+def on_disk(settings: str) -> str:
+    buffer = "es: {type: sink,\n    Buffer:\n      {max_bytes: 1 MiB,\n      Type: Disk}}"
+    return settings + with_reader("endpoint: h:1").replace("es: {type: sink}", buffer)
+
+
+@pytest.mark.parametrize("settings", ["", "settings:\n", "settings: {log_level: info}\n", "settings: {state_dir: }\n"])
+def test_a_buffer_on_disk_without_a_state_directory_is_told(settings: str, tmp_path: Path) -> None:
+    line = 9 + settings.count("\n")
+
+    assert complaints(on_disk(settings), tmp_path) == [
+        f"expvastic.yml:{line} recorders.es.buffer.type: disk needs settings.state_dir"
+    ]
+
+
+@pytest.mark.parametrize("settings", ["settings: {state_dir: ''}\n", "settings: {state_dir: x, grace: no}\n"])
+def test_where_the_settings_are_wrong_nobody_asks_for_a_state_directory(settings: str, tmp_path: Path) -> None:
+    [said] = complaints(on_disk(settings), tmp_path)
+
+    assert "settings.state_dir:" in said or "settings.grace:" in said
 
 
 def test_settings_that_are_no_mapping_are_told(tmp_path: Path) -> None:

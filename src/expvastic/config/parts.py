@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..delivery import DeliverySettings
@@ -19,7 +19,7 @@ from .credentials import Credentials
 from .mapfiles import lines_of, read_map_file
 from .plans import ReaderPlan, RecorderNaming, RecorderPlan, Settings
 from .sections import SectionReader, open_section
-from .tree import Entry, Scalar, Section
+from .tree import Entry, Node, Scalar, Section
 
 _OLD_LOG_LEVEL = "debug_evel"  # as the ancestor spelt it
 
@@ -30,20 +30,21 @@ class PartReader:
 
     complaints: Complaints
     credentials: Credentials
+    _lacks_state_dir: bool = field(default=False, init=False)  # known once the settings were read
 
     def settings(self, entry: Entry | None) -> Settings | None:
         """Return the settings of the process."""
         if entry is None or entry.is_blank:
+            self._lacks_state_dir = True
             return Settings()
         if isinstance(entry.node, Section):
             entry = Entry(entry.name, entry.line, self._without_old_keys(entry.node))
         opened = open_section(entry, ("settings",), (Settings,), self.credentials)
         if opened is None:
             return None
-        if "state_dir" in opened.values:
-            message = "not available in this version, which keeps its buffers in memory; take it out"
-            self.complaints.error(("settings", "state_dir"), message, opened.line_of("state_dir"))
-        return opened.make(Settings)
+        settings = opened.make(Settings)
+        self._lacks_state_dir = settings is not None and settings.state_dir is None
+        return settings
 
     def reader(self, entry: Entry, classes: Mapping[str, type[Any]]) -> ReaderPlan | None:
         """Return the plan of one reader, its type name as it is written."""
@@ -73,6 +74,9 @@ class PartReader:
         plugin = opened.make(settings_of(classes[kind]))
         if delivery is None or naming is None or plugin is None:
             return None
+        if delivery.buffer.type == "disk" and self._lacks_state_dir:
+            path = (*opened.path, "buffer", "type")
+            self.complaints.error(path, "disk needs settings.state_dir", _line_of(opened, "buffer", "type"))
         return RecorderPlan(entry.name, kind, delivery, plugin, naming.type_name)
 
     def entries(self, part: str, entry: Entry | None) -> list[Entry]:
@@ -145,3 +149,14 @@ class PartReader:
             message = f"must be {listed(classes)}" + self.complaints.suggest(text, classes)
             self.complaints.error(path, message, found[0].line)
         return None
+
+
+def _line_of(opened: SectionReader, *keys: str) -> int:
+    """Return the line of a key in a section in a section."""
+    node: Node = opened.section
+    line = opened.line
+    for key in keys:
+        entries = node.entries.items() if isinstance(node, Section) else ()
+        for entry in (entry for name, entry in entries if name.casefold() == key):
+            node, line = entry.node, entry.line
+    return line
