@@ -21,10 +21,11 @@ from house import PACKAGE, ROOT, Import, Module, eager_closure, modules, own
 RUNGS = {
     0: "errors datatypes",
     1: "settings telemetry accounts pacing routes interpreter document pages outcomes",
-    2: "reader recorder buffer",
-    3: "engine delivery waiting outcomes.verdicts outcomes.quarantine readers recorders buffers clients views listener",
+    2: "reader recorder buffer state",
+    3: "engine delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals outcomes.standing "
+    "outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
-    5: "pipeline",
+    5: "pipeline assembly upkeep",
     6: "cli __main__",
 }
 ARROWS = {
@@ -35,8 +36,19 @@ ARROWS = {
         ("pages", "settings"),
         ("outcomes", "settings"),
         ("accounts", "telemetry"),
+        ("telemetry", "outcomes"),
     ),
-    *(("engine", "delivery"), ("delivery", "outcomes"), ("delivery", "waiting"), ("listener", "views")),
+    *(
+        ("engine", "delivery"),
+        ("delivery", "batches"),
+        ("batches", "waiting"),
+        ("batches", "outcomes"),
+        ("delivery", "handover"),
+        ("delivery", "syncing"),
+        ("delivery", "waiting"),
+    ),
+    *(("delivery", "outcomes"), ("handover", "outcomes"), ("listener", "views")),
+    *(("pipeline", "assembly"), ("pipeline", "upkeep"), ("assembly", "upkeep")),
     *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli")),
 }
 PLACES = {name: rung for rung, names in RUNGS.items() for name in names.split()}
