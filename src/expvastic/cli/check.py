@@ -1,4 +1,4 @@
-"""``check``: the plan of a configuration and, with ``--connect``, whether its ends can be reached."""
+"""``check``: the plan of a configuration; whether its ends can be reached; whether what was recorded is there."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from ..errors import RecordError
 from ..logs import visible
 from ..pipeline import Pipeline
 from .flags import say
+from .ledger import compare_ledgers
 from .source import configuration
 
 _Part = TypeVar("_Part")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print the plan; 0 if all is well, 1 if something cannot be reached."""
+    """Print the plan, or compare the ledger; 0 if all is well, 1 if something cannot be reached, or differs."""
     config = configuration(options)
     logs.configure("error", config.settings.log_format, config.secrets)
+    if options.ledger:
+        return compare_ledgers(config)
     pipeline = Pipeline(config, ticks=1)
     for line in _plan(config, pipeline):
         say(visible(line))
