@@ -25,7 +25,7 @@ RUNGS = {
     3: "engine delivery waiting outcomes.verdicts outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
     5: "pipeline",
-    6: "cli __main__",
+    6: "cli dashboards __main__",
 }
 ARROWS = {
     *(
@@ -37,7 +37,7 @@ ARROWS = {
         ("accounts", "telemetry"),
     ),
     *(("engine", "delivery"), ("delivery", "outcomes"), ("delivery", "waiting"), ("listener", "views")),
-    *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli")),
+    *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli"), ("cli", "dashboards")),
 }
 PLACES = {name: rung for rung, names in RUNGS.items() for name in names.split()}
 IMPURE = {"anyio", "asyncio", "elastic_transport", "elasticsearch", "h11", "httpx", "socket", "structlog"}
