@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from go_app import GoApp
@@ -25,11 +27,18 @@ routes:
 """
 
 
+@contextlib.contextmanager
+def silent_port() -> Iterator[int]:
+    """A port of 127.0.0.1 on which nobody listens, and nobody else can."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        yield unused.getsockname()[1]
+
+
 def ship(node: Node, app: GoApp, folder: Path, *, seconds: float) -> None:
     """Run expvastic for some seconds; what it read is then in the node, to be searched."""
-    with socket.socket() as listener:  # bound, and not listening: nobody answers there
-        listener.bind(("127.0.0.1", 0))
-        text = _CONFIGURATION.format(shop=app.url, node=node.url, closed=listener.getsockname()[1])
+    with silent_port() as closed:
+        text = _CONFIGURATION.format(shop=app.url, node=node.url, closed=closed)
         with Program(folder, text) as program:
             program.wait_for("started")
             until = time.monotonic() + seconds

@@ -18,6 +18,7 @@ from expvastic.pages.memstats import FIELDS
 from expvastic.recorders.elasticsearch.destination import IndexName
 from expvastic.recorders.elasticsearch.template import build_template
 from house import ROOT
+from saved_objects import nested
 
 OBJECTS = shipped_objects()
 LINES = [json.loads(line) for line in to_lines(OBJECTS).splitlines()]
@@ -214,14 +215,6 @@ def test_a_line_is_one_object_and_says_what_the_file_says() -> None:
     assert "\n\n" not in text
     assert len(text.splitlines()) == len(OBJECTS)
     assert [nested(line) for line in LINES] == OBJECTS
-
-
-def nested(found: dict[str, Any]) -> dict[str, Any]:
-    """An object with its texts read, as the file has it."""
-    attributes = json.loads(json.dumps(found["attributes"]))
-    for place in (attributes, attributes.get("controlGroupInput", {}), attributes.get("kibanaSavedObjectMeta", {})):
-        place.update({name: json.loads(place[name]) for name in place if name.endswith(("JSON", "Map"))})
-    return {**found, "attributes": attributes}
 
 
 def test_the_file_is_what_is_made_of_it_when_it_is_read_and_written_again() -> None:

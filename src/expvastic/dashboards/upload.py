@@ -87,10 +87,12 @@ def _judge_status(kibana: Kibana, answer: httpx.Response) -> None:
     if "osd-name" in answer.headers:
         advice = "use export --target opensearch, and import the file there"
         raise _trouble(kibana, f"is OpenSearch Dashboards, not Kibana; {advice}")
+    if "x-elastic-product" in answer.headers:
+        raise _trouble(kibana, "is Elasticsearch, not Kibana; Kibana's own port is 5601, unless told otherwise")
     if answer.is_redirect:
         _judge_redirect(kibana, answer.headers.get("location", ""))
     is_kibana = "kbn-name" in answer.headers
-    if answer.status_code in (401, 403) and (is_kibana or told):
+    if answer.status_code in (401, 403) and (is_kibana or told or "www-authenticate" in answer.headers):
         raise _login(kibana, answer.status_code)
     if answer.status_code == 404 and is_kibana and kibana.space:
         raise _trouble(kibana, f"has no space {kibana.space!r}, or does not show it to you")
