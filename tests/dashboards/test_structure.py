@@ -5,19 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from expvastic.dashboards import source
 from expvastic.dashboards.kibana import dashboard_object, data_view_object, to_lines
 from expvastic.dashboards.panels import CHARTS
 from expvastic.dashboards.parse import parse_objects
 from expvastic.dashboards.source import shipped_objects
+from expvastic.errors import ExpvasticError
 from expvastic.pages.memstats import FIELDS
 from expvastic.recorders.elasticsearch.destination import IndexName
 from expvastic.recorders.elasticsearch.template import build_template
-from house import ROOT
+from house import PACKAGE, ROOT
 from saved_objects import nested
 
 OBJECTS = shipped_objects()
@@ -238,3 +242,21 @@ def test_the_file_can_be_reviewed_line_by_line() -> None:
 
     assert len(columns) == sum(len(layer_of(panel.values[1])[1]["columns"]) for panel in LENS)
     assert not [line for line in columns if not re.fullmatch(r' *"\w+": \{.*\},?', line)]
+
+
+def test_a_wheel_has_the_file_where_it_is_looked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+
+    installed = {(ROOT / source, PACKAGE / Path(place).relative_to("expvastic")) for source, place in included.items()}
+    assert installed == {(source.PLACES[1], source.PLACES[0])}
+
+
+def test_an_installation_without_the_file_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(source, "PLACES", (tmp_path / "none",))
+    with pytest.raises(ExpvasticError, match=r"none is missing; install expvastic again"):
+        shipped_objects()
+    (tmp_path / "bad").write_text('{"objects"')
+    monkeypatch.setattr(source, "PLACES", (tmp_path / "bad",))
+    with pytest.raises(ExpvasticError, match=r"bad is no file of dashboards"):
+        shipped_objects()

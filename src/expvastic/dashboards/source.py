@@ -10,14 +10,14 @@ from ..errors import ExpvasticError
 
 _PACKAGE = Path(__file__).parent
 # Where a wheel has it, and where a checkout has it.
-_PLACES = (_PACKAGE / "dashboard.json", _PACKAGE.parents[2] / "bin" / "dashboard.json")
+PLACES = (_PACKAGE / "dashboard.json", _PACKAGE.parents[2] / "bin" / "dashboard.json")
 
 
 def shipped_objects() -> list[dict[str, Any]]:
     """Kibana's objects, members nested. Raises ExpvasticError if the file is not there, or is none."""
-    path = next((place for place in _PLACES if place.is_file()), None)
+    path = next((place for place in PLACES if place.is_file()), None)
     if path is None:
-        raise ExpvasticError(f"dashboard: {_PLACES[0]} is missing; install expvastic again")
+        raise ExpvasticError(f"dashboard: {PLACES[0]} is missing; install expvastic again")
     try:
         objects: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["objects"]
     except (ValueError, KeyError, TypeError) as error:
