@@ -19,7 +19,7 @@ from panel_queries import drawn, search_body
 from program import run, spell
 from real_nodes import Node
 from saved_objects import nested
-from scripted_http import Answer, Request, ScriptedServer
+from scripted_http import HANG, Answer, Request, ScriptedServer
 from shipping import INDEX, ship
 
 
@@ -135,6 +135,49 @@ async def test_a_reader_that_fails_is_told_and_the_others_are_shown(tmp_path: Pa
     assert done.stderr.startswith("expvastic: reader sick: ")
     assert nothing.stderr.startswith("expvastic: dashboard build: reader sick: ")
     assert (nothing.stdout, done.stderr.count("\n"), nothing.stderr.count("\n")) == ("", 1, 1)
+
+
+async def test_a_value_that_changes_its_kind_is_no_counter(tmp_path: Path) -> None:
+    async with ScriptedServer(pages({"a": 1, "b": 1}, {"a": "two", "b": 2.5})) as server:
+        done = await build(tmp_path, configuration(shop={"endpoint": server.url}))
+
+    assert [panel.title for panel in panels_of(done.stdout)] == ["a", "b, per second"]
+
+
+async def test_gos_memory_under_another_name_is_known_for_what_it_is(tmp_path: Path) -> None:
+    page: dict[str, object] = {"memstats": {"HeapAlloc": 1, "NumGC": 5, "PauseTotalNs": 7, "GCCPUFraction": 0.1}}
+    async with ScriptedServer(pages(page)) as server:
+        done = await build(tmp_path, configuration(shop={"endpoint": server.url}))
+
+    shown = {panel.series[0].field: panel.series[0] for panel in panels_of(done.stdout)}
+    assert {field: (each.unit, each.per_second) for field, each in shown.items()} == {
+        "json.memstats.HeapAlloc": ("bytes", False),
+        "json.memstats.NumGC": ("number", True),
+        "json.memstats.PauseTotalNs": ("ns", True),
+        "json.memstats.GCCPUFraction": ("fraction", False),
+    }
+
+
+async def test_readers_have_a_heading_each_until_there_is_no_room(tmp_path: Path) -> None:
+    full = pages({f"n{number}": number for number in range(160)})
+    async with ScriptedServer(full) as first, ScriptedServer(pages({"hits": 1})) as second:
+        text = configuration(one={"endpoint": first.url}, two={"endpoint": second.url})
+        done = await build(tmp_path, text)
+
+    _, (board,) = parse_objects([nested(json.loads(line)) for line in done.stdout.splitlines()])
+    assert board.id == "expvastic-published-my"
+    assert board.title == "Published by one, two"
+    assert [panel.text for panel in board.panels if panel.form == "text"] == ["**one** (http)"]
+    assert len(board.panels) == 151
+    assert "11 panels are left out" in done.stderr
+
+
+async def test_a_reader_that_does_not_answer_in_time_is_told(tmp_path: Path) -> None:
+    async with ScriptedServer(HANG) as server:
+        done = await build(tmp_path, configuration(slow={"endpoint": server.url, "timeout": "50ms"}))
+
+    assert done.returncode == 1
+    assert done.stderr.endswith(f"reader slow: {server.url}: no complete answer within 0.05 s\n")
 
 
 async def test_a_page_with_too_much_on_it_is_cut_and_that_is_said(tmp_path: Path) -> None:

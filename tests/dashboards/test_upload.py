@@ -14,10 +14,14 @@ import anyio.to_thread
 import pytest
 
 from certificates import Authority
+from expvastic.cli import main
+from expvastic.clients.endpoint import parse_endpoint
 from expvastic.dashboards.kibana import to_lines
 from expvastic.dashboards.source import shipped_objects
+from expvastic.dashboards.upload import Kibana, upload
+from expvastic.errors import ExpvasticError
 from program import run
-from scripted_http import RESET, Answer, AnyAnswer, Raw, Request, Script, ScriptedServer
+from scripted_http import HANG, RESET, Answer, AnyAnswer, Raw, Request, Script, ScriptedServer
 
 KBN = {"kbn-name": "kibana-1", "kbn-license-sig": "x"}
 NAMES = [f"{each['type']}:{each['id']}" for each in shipped_objects()]
@@ -114,6 +118,7 @@ async def test_refused_objects_are_named_with_the_reason_and_the_code_is_1(tmp_p
         {"type": "dashboard", "id": "expvastic-services", "error": {"type": "unsupported_type"}},
         {"type": "lens", "id": "other", "error": {"type": "unknown", "message": "bad\x1b[2J"}},
         {"type": "tag", "id": "strange", "error": "no"},
+        "nonsense",
     ]
     async with ScriptedServer(kibana(imported(success=False, errors=errors))) as server:
         done = await give(tmp_path, "--kibana", server.url)
@@ -128,6 +133,41 @@ async def test_refused_objects_are_named_with_the_reason_and_the_code_is_1(tmp_p
         "tag:strange: refused: no reason given",
     ]
     assert done.stderr == f"expvastic: dashboard import: {server.url} refused 4 of 6 objects\n"
+
+
+async def test_a_kibana_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("expvastic.dashboards.upload._TIMEOUT", 0.05)
+    async with ScriptedServer(HANG) as server:
+        place = Kibana(parse_endpoint(server.url))
+        with pytest.raises(ExpvasticError, match=r"no answer within 0\.05 s"):
+            await anyio.to_thread.run_sync(upload, place, "", ())
+
+
+async def test_an_authority_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    done = await give(tmp_path, "--kibana", "https://127.0.0.1:1", "--ca-file", "none.pem")
+
+    assert (done.returncode, done.stderr) == (
+        1,
+        "expvastic: dashboard import: ca_file none.pem: No such file or directory\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "warning"),
+    [
+        ("http://me:secret@kibana.example", "expvastic: credentials go to kibana.example in clear text; use https\n"),
+        ("http://kibana.example", ""),
+        ("https://me:secret@kibana.example", ""),
+        ("http://me:secret@localhost", ""),
+    ],
+)
+def test_credentials_in_clear_text_are_warned_of(
+    url: str, warning: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("expvastic.dashboards.upload.upload", lambda *_: [])
+
+    assert main(["dashboard", "import", "--kibana", url]) == 0
+    assert capsys.readouterr().err == warning
 
 
 async def test_an_import_that_failed_without_a_reason_is_no_success(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def _build(options: argparse.Namespace) -> int:
     published, failures = poll_readers(options)
     view, _ = parse_objects(shipped_objects())
     title = "Published by " + ", ".join(published.services)
-    _write(_spell(options, view, [published.dashboard(title)]), options.output)
+    _write(_spell(options, view, [published.dashboard(Path(options.config).stem, title)]), options.output)
     for line in failures:
         _remark(line)
     if published.left_out:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import platform
 import secrets
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ import anyio
 from .. import __version__
 from ..config import ReaderPlan, find, load
 from ..dashboards.published import Published
+from ..datatypes import Container
 from ..document import Identity
 from ..errors import Complaint, ConfigError, ExpvasticError, ReadError
 from ..interpreter import Interpreter
@@ -33,33 +35,45 @@ def poll_readers(options: argparse.Namespace) -> tuple[Published, list[str]]:
         raise ExpvasticError(f"dashboard build: {config.source} polls nothing but expvastic itself")
     if options.polls < 2:
         raise ConfigError([Complaint("dashboard build --polls", "must be 2 or more, to see what grows")])
-    published, failures = Published(), list[str]()
-    anyio.run(_poll_all, plans, options.polls, _seconds(options.every), published, failures)
+    polled = [_Polled(plan) for plan in plans]
+    anyio.run(_poll_all, polled, options.polls, _seconds(options.every))
+    failures = [f"reader {each.plan.name}: {each.failure}" for each in polled if each.failure]
     if len(failures) == len(plans):
         raise ExpvasticError(f"dashboard build: {'; '.join(failures)}")
+    published = Published()
+    for each in polled:
+        for container in each.containers:
+            published.see(container, decode(container.document), each.plan.interpreter.tags, each.prefix)
     return published, failures
 
 
-async def _poll_all(
-    plans: list[ReaderPlan], polls: int, pause: float, published: Published, failures: list[str]
-) -> None:
+@dataclass(slots=True)
+class _Polled:
+    """A reader's plan and what came of it."""
+
+    plan: ReaderPlan
+    prefix: str = ""
+    containers: list[Container] = field(default_factory=list)
+    failure: str = ""
+
+
+async def _poll_all(polled: list[_Polled], polls: int, pause: float) -> None:
     identity = Identity(secrets.token_hex(8), platform.node(), __version__)
     async with anyio.create_task_group() as group:
-        for plan in plans:
-            group.start_soon(_poll, plan, identity, polls, pause, published, failures)
+        for each in polled:
+            group.start_soon(_poll, each, identity, polls, pause)
 
 
-async def _poll(
-    plan: ReaderPlan, identity: Identity, polls: int, pause: float, published: Published, failures: list[str]
-) -> None:
+async def _poll(polled: _Polled, identity: Identity, polls: int, pause: float) -> None:
+    plan = polled.plan
     reader: Reader[Any] = READERS[plan.type](plan.plugin, _no_snapshot)
-    prefix = reader.prefix if plan.interpreter.prefix is None else plan.interpreter.prefix
+    polled.prefix = reader.prefix if plan.interpreter.prefix is None else plan.interpreter.prefix
     interpreter = Interpreter(
         plan.interpreter,
         identity,
         reader=plan.name,
         target=reader.target,
-        prefix=prefix,
+        prefix=polled.prefix,
         interval=plan.engine.interval,
         go_runtime=reader.is_go,
         map_file=plan.map_file,
@@ -70,13 +84,11 @@ async def _poll(
                 if poll:
                     await anyio.sleep(pause)
                 with anyio.fail_after(plan.engine.timeout):
-                    reading = await reader.read()
-                for container in interpreter.interpret(reading):
-                    published.see(container, decode(container.document), plan.interpreter.tags, prefix)
+                    polled.containers += interpreter.interpret(await reader.read())
     except ReadError as error:
-        failures.append(f"reader {plan.name}: {error}")
+        polled.failure = str(error)
     except TimeoutError:
-        failures.append(f"reader {plan.name}: {reader.target}: no complete answer within {plan.engine.timeout:g} s")
+        polled.failure = f"{reader.target}: no complete answer within {plan.engine.timeout:g} s"
 
 
 def _seconds(text: str) -> float:

@@ -35,7 +35,9 @@ class Variable:
         facts = look_up(self.own_name)
         if facts and facts.kind in ("counter", "gauge"):
             return facts.kind == "counter"
-        if self.kind not in _NUMBERS or self.name.endswith(_RATE) or self.values != sorted(self.values):
+        if self.name.endswith(_RATE) or not all(type(value) in (int, float) for value in self.values):
+            return False
+        if self.values != sorted(self.values):
             return False
         grew = self.values[0] >= 0 and self.values[0] < self.values[-1]
         return grew and (self.kind is not Kind.FLOAT or bool(_TOTAL.search(self.name)))
@@ -79,23 +81,27 @@ class Published:
         """Whose documents were seen."""
         return list(dict.fromkeys(about.service for about in self._variables))
 
-    def dashboard(self, title: str) -> Dashboard:
-        """A dashboard of all that was seen, but for the memory of Go programs: the shipped one shows that."""
+    def dashboard(self, name: str, title: str) -> Dashboard:
+        """A dashboard of all that was seen, but for the memory of Go programs: the shipped one shows that.
+
+        One of another name does not take its place.
+        """
         panels: list[Panel] = []
         row = 0
         for number, (about, variables) in enumerate(self._variables.items()):
             row = self._add(panels, row, number, about, variables.values())
         controls = (Control("service", "service.name", "Service"), Control("host", "host.name", "Host"))
-        return Dashboard("expvastic-published", title, "What the readers publish.", tuple(panels), controls)
+        known = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        return Dashboard(f"expvastic-published-{known}", title, "What the readers publish.", tuple(panels), controls)
 
     def _add(self, panels: list[Panel], row: int, number: int, about: About, variables: Iterable[Variable]) -> int:
         """Add the panels of one kind of document below a row; returns the next free row."""
         own = [each for each in variables if not each.name.startswith("expvar.memstats.")]
         made = [*_charts(own), *_tables(about, own)]
-        if not made:
-            return row
         room = max(0, PANELS - len(panels))
         self.left_out += len(made) - len(made[:room])
+        if not made[:room]:
+            return row
         text = f"**{about.service}** ({about.dataset})"
         panels.append(Panel(f"p{number}", "", "text", Grid(0, row, 48, 3), text=text))
         row += 3

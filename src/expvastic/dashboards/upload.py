@@ -14,6 +14,8 @@ from ..errors import ExpvasticError
 from .kibana import MINIMUM
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 _TIMEOUT = 30.0  # seconds
@@ -56,8 +58,8 @@ def upload(kibana: Kibana, lines: str, names: Sequence[str]) -> list[Outcome]:
     """
     import httpx
 
+    context = _context(kibana)
     try:
-        context = client_context(Tls(ca_file=kibana.ca_file)) if kibana.endpoint.scheme == "https" else unused_context()
         with httpx.Client(verify=context, timeout=_TIMEOUT, headers=_headers(kibana), trust_env=False) as client:
             _judge_status(kibana, client.get(kibana.path("/api/status")))
             files = {"file": (_NAME, lines.encode(), "application/ndjson")}
@@ -67,6 +69,15 @@ def upload(kibana: Kibana, lines: str, names: Sequence[str]) -> list[Outcome]:
     except (httpx.HTTPError, ValueError) as error:
         raise _trouble(kibana, _reason(error)) from error
     return _outcomes(kibana, answer, names)
+
+
+def _context(kibana: Kibana) -> ssl.SSLContext:
+    if kibana.endpoint.scheme == "http":
+        return unused_context()
+    try:
+        return client_context(Tls(ca_file=kibana.ca_file))
+    except ValueError as error:
+        raise ExpvasticError(f"dashboard import: {error}") from error
 
 
 def _headers(kibana: Kibana) -> dict[str, str]:
@@ -126,7 +137,7 @@ def _outcomes(kibana: Kibana, answer: httpx.Response, names: Sequence[str]) -> l
         raise _trouble(kibana, f"has no {where}, or does not show it to you")
     if answer.status_code != 200 or not isinstance(told.get("success"), bool):
         raise _trouble(kibana, f"refused the import: {told.get('message') or _said(answer)}")
-    errors = [error for error in told.get("errors") or () if isinstance(error, Mapping)]
+    errors = _mappings(told.get("errors"))
     refused = {f"{error.get('type')}:{error.get('id')}": _refusal(error) for error in errors}
     if not told["success"] and not refused:
         raise _trouble(kibana, "refused the import, and does not say why")
@@ -138,9 +149,13 @@ def _refusal(error: Mapping[str, Any]) -> str:
     told = error.get("error")
     if not isinstance(told, Mapping):
         return "no reason given"
-    missing = [f"{each.get('type')}:{each.get('id')}" for each in told.get("references") or ()]
+    missing = [f"{each.get('type')}:{each.get('id')}" for each in _mappings(told.get("references"))]
     words = [str(told.get("type") or "unknown").replace("_", " "), str(told.get("message") or ""), *missing]
     return " ".join(filter(None, words))
+
+
+def _mappings(found: object) -> list[Mapping[str, Any]]:
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
 def _login(kibana: Kibana, status: int) -> ExpvasticError:
@@ -175,6 +190,6 @@ def _said(answer: httpx.Response) -> str:
 def _json(answer: httpx.Response) -> Mapping[str, Any]:
     try:
         told = answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return told if isinstance(told, Mapping) else {}
