@@ -111,6 +111,38 @@ async def test_the_indices_to_show_can_be_others(tmp_path: Path) -> None:
     assert b'"title":"mine-*"' in server.requests[1].body
 
 
+async def test_a_file_can_be_given_in_the_place_of_the_shipped_dashboards(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text('{"type":"dashboard","id":"mine"}\n')
+    async with ScriptedServer(kibana(imported())) as server:
+        done = await give(tmp_path, "--kibana", server.url, "--file", "mine")
+
+    assert (done.returncode, done.stdout) == (0, "dashboard:mine: imported\n")
+    assert b'\r\n\r\n{"type":"dashboard","id":"mine"}\n\r\n' in server.requests[1].body
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"[1]", "mine: is no export for Kibana"),
+        (b"nonsense", "mine: is no export for Kibana"),
+        (b'{"type": "dashboard"}', "mine: is no export for Kibana"),
+        (b"\xff", "mine: is not text"),
+        (None, "mine: No such file or directory"),
+    ],
+)
+async def test_a_file_that_is_none_is_one_line_and_nobody_is_asked(
+    content: bytes | None, complaint: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "mine").write_bytes(content)
+    async with ScriptedServer(kibana(imported())) as server:
+        done = await give(tmp_path, "--kibana", server.url, "--file", "mine")
+
+    assert (done.returncode, done.stdout, server.requests) == (1, "", [])
+    assert done.stderr.startswith(f"expvastic: dashboard: {complaint}")
+    assert done.stderr.count("\n") == 1
+
+
 async def test_refused_objects_are_named_with_the_reason_and_the_code_is_1(tmp_path: Path) -> None:
     missing = {"type": "missing_references", "references": [{"type": "index-pattern", "id": "x"}]}
     errors = [

@@ -81,9 +81,8 @@ def _import(options: argparse.Namespace) -> int:
         _remark(f"credentials go to {endpoint.host} in clear text; use https")
     space = "" if options.space == "default" else options.space
     kibana = Kibana(endpoint, space, username, password, api_key, options.ca_file)
-    view, dashboards = parse_objects(shipped_objects())
-    names = [f"index-pattern:{view.id}", *(f"dashboard:{each.id}" for each in dashboards)]
-    outcomes = upload(kibana, _spell(options, view, dashboards), names)
+    lines = _read(options.file) if options.file else _spell(options, *parse_objects(shipped_objects()))
+    outcomes = upload(kibana, lines, _names(lines, options.file))
     for outcome in outcomes:
         say(visible(f"{outcome.name}: {f'refused: {outcome.refusal}' if outcome.refusal else 'imported'}"))
     refused = sum(bool(outcome.refusal) for outcome in outcomes)
@@ -91,6 +90,22 @@ def _import(options: argparse.Namespace) -> int:
         sys.stdout.flush()
         raise ExpvasticError(f"dashboard import: {kibana.address} refused {refused} of {len(outcomes)} objects")
     return 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ExpvasticError(f"dashboard: {path}: {getattr(error, 'strerror', None) or 'is not text'}") from error
+
+
+def _names(lines: str, path: str) -> list[str]:
+    """The objects in the lines, as ``type:id``."""
+    try:
+        objects = [json.loads(line) for line in lines.split("\n") if line.strip()]
+        return [f"{each['type']}:{each['id']}" for each in objects]
+    except (ValueError, TypeError, KeyError) as error:
+        raise ExpvasticError(f"dashboard: {path}: is no export for Kibana; write one by dashboard build") from error
 
 
 def _endpoint(text: str) -> Endpoint:

@@ -147,7 +147,9 @@ def _add_dashboard(parser: _Parser) -> None:
     export = actions.add_parser("export", allow_abbrev=False, help="write the shipped dashboards to a file")
     give = actions.add_parser("import", allow_abbrev=False, help="give the shipped dashboards to a Kibana")
     build = actions.add_parser("build", allow_abbrev=False, help="write a dashboard of what readers publish now")
-    for action in (export, give, build):
+    what = give.add_mutually_exclusive_group()
+    what.add_argument("--file", metavar="FILE", help="give this file of build's instead of the shipped dashboards")
+    for action in (export, what, build):
         action.add_argument("--index", metavar="PATTERN", help="the indices to show (metrics-expvastic*,expvastic*)")
     for action in (export, build):
         targets = ("kibana", "opensearch", "grafana")
