@@ -43,7 +43,7 @@ async def build(folder: Path, text: str, *arguments: str) -> subprocess.Complete
 
 def panels_of(output: str) -> list[Panel]:
     view, (board,) = parse_objects([nested(json.loads(line)) for line in output.splitlines()])
-    assert view.id == "expvastic-metrics"
+    assert (view.id, view.title) == ("expvastic-published-my", "metrics-expvastic*,expvastic*")
     return [panel for panel in board.panels if panel.form != "text"]
 
 

@@ -33,12 +33,14 @@ def main(options: argparse.Namespace) -> int:
 
 def _build(options: argparse.Namespace) -> int:
     """The file is written even if some reader could not be polled; but then that is said, and the code is 1."""
+    from ..dashboards.published import data_view
     from .polling import poll_readers
 
     published, failures = poll_readers(options)
-    view, _ = parse_objects(shipped_objects())
+    shipped, _ = parse_objects(shipped_objects())
+    name = Path(options.config).stem
     title = "Published by " + ", ".join(published.services)
-    _write(_spell(options, view, [published.dashboard(Path(options.config).stem, title)]), options.output)
+    _write(_spell(options, data_view(name, shipped.title), [published.dashboard(name, title)]), options.output)
     for line in failures:
         _remark(line)
     if published.left_out:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..datatypes import Container, Kind
 from ..pages.memstats import look_up
-from .panels import Clause, Control, Dashboard, Form, Grid, Panel, Series, Split, Unit
+from .panels import Clause, Control, Dashboard, DataView, Form, Grid, Panel, Series, Split, Unit
 
 PANELS = 150  # at most; a page with more is of no use to anybody
 _COLUMNS = 20  # of a table
@@ -91,8 +91,7 @@ class Published:
         for number, (about, variables) in enumerate(self._variables.items()):
             row = self._add(panels, row, number, about, variables.values())
         controls = (Control("service", "service.name", "Service"), Control("host", "host.name", "Host"))
-        known = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-        return Dashboard(f"expvastic-published-{known}", title, "What the readers publish.", tuple(panels), controls)
+        return Dashboard(_id(name), title, "What the readers publish.", tuple(panels), controls)
 
     def _add(self, panels: list[Panel], row: int, number: int, about: About, variables: Iterable[Variable]) -> int:
         """Add the panels of one kind of document below a row; returns the next free row."""
@@ -113,6 +112,16 @@ class Published:
             panels.append(_panel(f"p{number}-{place}", form, head, series, about, Grid(column, row, width, _HEIGHT)))
             column += width
         return row + _HEIGHT
+
+
+def data_view(name: str, index: str) -> DataView:
+    """A data view for the dashboard of a name, apart from the shipped one, which may be of other indices."""
+    return DataView(_id(name), f"expvastic: {name}", index)
+
+
+def _id(name: str) -> str:
+    known = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return f"expvastic-published-{known}"
 
 
 _Made = tuple[Form, str, tuple[Series, ...]]
