@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from expvastic.clients.failures import REASONS
 from expvastic.dashboards import source
 from expvastic.dashboards.kibana import dashboard_object, data_view_object, to_lines
 from expvastic.dashboards.panels import CHARTS
@@ -203,6 +204,14 @@ def test_only_numbers_are_measured_and_split_are_words() -> None:
             assert {known[field]["type"] for field in words if field in known} <= {"keyword"}
             numbers = [each for each in panel.series if each.operation in ("average", "max", "percentile")]
             assert not [each.field for each in numbers if known.get(each.field, {}).get("type") == "keyword"]
+
+
+def test_no_reason_for_a_failed_poll_is_forgotten() -> None:
+    (panel,) = [panel for board in BOARDS for panel in board.panels if panel.id == "failures"]
+    text = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    written = re.findall(r'(?:InvalidPayload|ReadError)\(\s*"(\w+)"', text)
+
+    assert {series.id for series in panel.series} == {*REASONS, *written, "timeout"}
 
 
 def test_every_chart_is_drawn_over_time_and_every_table_has_rows() -> None:
