@@ -26,7 +26,7 @@ RUNGS = {
     "outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
     5: "pipeline assembly upkeep",
-    6: "cli __main__",
+    6: "cli dashboards __main__",
 }
 ARROWS = {
     *(
@@ -49,7 +49,7 @@ ARROWS = {
     ),
     *(("delivery", "outcomes"), ("handover", "outcomes"), ("listener", "views")),
     *(("pipeline", "assembly"), ("pipeline", "upkeep"), ("assembly", "upkeep")),
-    *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli")),
+    *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli"), ("cli", "dashboards")),
 }
 PLACES = {name: rung for rung, names in RUNGS.items() for name in names.split()}
 IMPURE = {"anyio", "asyncio", "elastic_transport", "elasticsearch", "h11", "httpx", "socket", "structlog"}

@@ -80,6 +80,13 @@ def recorder_fields(statistics: DeliveryStatistics) -> Fields:
     return fields | _where_known({"last_success": statistics.last_success}, statistics.last_error)
 
 
+def lag_seconds(statistics: DeliveryStatistics, time: float, started: float) -> float:
+    """How long a recorder has recorded nothing although something is there for it; 0 if nothing is."""
+    if not statistics.waiting + statistics.out:
+        return 0.0
+    return round(max(0.0, time - max(started, statistics.last_success)), 3)
+
+
 def _ancestral(snapshot: Snapshot) -> Fields:
     """The metrics of the ancestor's v0.2.2, counted as it meant them: a job is a poll, or a batch for a recorder."""
     readers, recorders = snapshot.readers.values(), snapshot.recorders.values()

@@ -23,7 +23,7 @@ from .buffer import BatchSettings, Buffer, BufferSettings, Record
 from .datatypes import Poll
 from .errors import RecordError, StateError
 from .handover import Handover
-from .outcomes.circuit import Circuit, RetrySettings, State
+from .outcomes.circuit import Circuit, RetrySettings
 from .outcomes.flow import Flow
 from .outcomes.ledger import Ledger
 from .outcomes.refusals import Refusals

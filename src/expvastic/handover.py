@@ -15,7 +15,6 @@ from .outcomes.salvage import ROUNDS, Salvage
 from .outcomes.verdicts import Judged
 from .recorder import DUPLICATE, Outcome, Recorder, Searched, Verdict
 
-
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "buffer": ("buffer", "see to what waits in state_dir, and to what was refused"),
     "replay": ("replay", "send the output of a file recorder to another recorder"),
     "schema": ("schema", "print the JSON Schema of the configuration, for editors"),
+    "dashboard": ("dashboard", "write or import dashboards for Kibana, OpenSearch or Grafana"),
     "health": ("health", "ask a running expvastic whether it is alive"),
 }
 # what ``buffer`` does: one line of help
@@ -133,6 +134,8 @@ def _parser(command: str, *, is_top: bool) -> _Parser:
         _add_replay(parser)
     elif command == "read":
         _add_read(parser)
+    elif command == "dashboard":
+        _add_dashboard(parser)
     elif command == "health":
         parser.add_argument("url", nargs="?", default="http://127.0.0.1:8642/healthz", help="default: %(default)s")
     return parser
@@ -208,8 +211,38 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _add_dashboard(parser: _Parser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    export = actions.add_parser("export", allow_abbrev=False, help="write the shipped dashboards to a file")
+    give = actions.add_parser("import", allow_abbrev=False, help="give the shipped dashboards to a Kibana")
+    build = actions.add_parser("build", allow_abbrev=False, help="write a dashboard of what readers publish now")
+    what = give.add_mutually_exclusive_group()
+    what.add_argument("--file", metavar="FILE", help="give this file of build's instead of the shipped dashboards")
+    for action in (export, what, build):
+        action.add_argument("--index", metavar="PATTERN", help="the indices to show (metrics-expvastic*,expvastic*)")
+    for action in (export, build):
+        targets = ("kibana", "opensearch", "grafana")
+        action.add_argument("--target", choices=targets, default="kibana", help="who is to show it (%(default)s)")
+        action.add_argument("-o", "--output", metavar="FILE", help="where to write; unless given to standard output")
+    give.set_defaults(target="kibana")
+    give.add_argument("--kibana", metavar="URL", required=True, help="its address, as http://localhost:5601")
+    give.add_argument("--space", default="", metavar="NAME", help="the space to import into, unless the default one")
+    give.add_argument("--username", metavar="NAME", help="who to log in as")
+    give.add_argument("--password-file", metavar="FILE", help="a file with the password")
+    give.add_argument("--api-key-file", metavar="FILE", help="a file with an API key")
+    give.add_argument("--ca-file", metavar="FILE", help="the authority of Kibana's certificate, in PEM form")
+    given = os.environ.get("EXPVASTIC_CONFIG")
+    build.add_argument(
+        "-c", "--config", metavar="FILE", required=given is None, default=given, help="the configuration"
+    )
+    build.add_argument(
+        "--polls", type=int, default=2, metavar="N", help="how often each reader is polled (%(default)s)"
+    )
+    build.add_argument("--every", default="1s", metavar="TIME", help="time between polls (%(default)s)")
+
+
 def _overview() -> str:
-    lines = [f"  {name:8}{text}" for name, (_module, text) in COMMANDS.items()]
+    lines = [f"  {name:11}{text}" for name, (_module, text) in COMMANDS.items()]
     return "Poll JSON status pages and ship them to Elasticsearch or OpenSearch.\n\ncommands:\n" + "\n".join(lines)
 
 

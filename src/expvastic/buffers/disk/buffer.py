@@ -108,6 +108,7 @@ class DiskBuffer(Buffer):
         self.give_back([*self._out], now, in_doubt=True)
         self._store.folder.give_up_job()
         self._departures.roll()
+        self._departures.finish()  # should there be no room for more than a step
         self._commits.renew()
         if self._sync != "never":
             self._mending.sync_now()
@@ -130,6 +131,8 @@ class DiskBuffer(Buffer):
         if lost_for:
             self._commits.tell_polls()
             self._departures.finish()
+        elif self._sync == "always":
+            self._mending.sync_put()
 
     def due_in(self, limits: BatchSettings, now: float) -> float:
         due = min((group.not_before for group in self._line.back.values()), default=math.inf)
@@ -213,8 +216,6 @@ class DiskBuffer(Buffer):
             return "disk"
         self._next += count
         self._commits.next_number = self._next
-        if self._sync == "always":
-            self._mending.sync_put()
         return ""
 
     def _take_in(self, containers: Sequence[Container], now: float) -> None:
@@ -250,7 +251,7 @@ class DiskBuffer(Buffer):
             if group is self._line.fresh and self._fresh_bytes is not None:
                 self._fresh_bytes -= batch.size - before
         self._line.tidy()
-        if batch.is_blind:
+        if batch.is_blind and now < math.inf:
             self._blind_until = now + _BLIND
         return batch.records
 

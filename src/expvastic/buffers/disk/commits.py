@@ -7,6 +7,7 @@ to be brought to the disk. An earlier file stays until the new one is safe.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -35,6 +36,7 @@ _LOG = 4 * 2**20  # bytes after which a new file is begun
 _LOG_SHARE = 32  # of what the buffer may hold
 _PAUSE = 1.0  # seconds after which a failed write is tried again
 _MOST_TRIES = 255
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Commits:
@@ -164,15 +166,18 @@ class Commits:
         data = FILE_HEADER + encode_entry(self._checkpoint())
         self._checkpoint_size = len(data)
         if not is_first and self._folder.bytes + len(data) > self.ceiling:
-            self._next_try = self._clock() + _PAUSE  # what is put next makes room for it
-            return
+            self._remove_settled()
+            if self._folder.bytes + len(data) > self.ceiling:
+                self._next_try = self._clock() + _PAUSE  # what is put next makes room for it
+                return
         path = progress_path(self._folder.path, self._store.take_file())
         unfinished = path.with_name(path.name + UNFINISHED)
         try:
             new = self._folder.create(unfinished, data, is_progress=True)
-        except OSError:
-            # What is settled is of no more use than room is for the progress to say so.
-            self._folder.remove([*self._folder.doomed])
+        except OSError as error:
+            if is_first or error.errno not in _FULL:
+                raise
+            self._remove_settled()
             new = self._folder.create(unfinished, data, is_progress=True)
         self._rename(new, path)
         if self._log:
@@ -180,6 +185,10 @@ class Commits:
             self._folder.doom(self._log.path, self._log.size, is_progress=True)
         self._log = new
         self.is_behind = False
+
+    def _remove_settled(self) -> None:
+        """Where all is full, what is settled is of less use than room for the progress that says so."""
+        self._folder.remove([doomed for doomed in self._folder.doomed if not doomed.is_progress])
 
     def _rename(self, new: OpenFile, path: Path) -> None:
         try:

@@ -100,6 +100,8 @@ class Departures:
         for segment in self._settled:
             if not segment.left and segment is not self._store.active and segment in self._store.segments.all:
                 self._store.retire(segment)
+        if self._settled and self._commits.is_behind:
+            self._commits.catch_up(at_once=True)  # on a full disk, only their room lets it be written
         self._settled.clear()
         self.tidy()
 
