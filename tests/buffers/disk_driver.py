@@ -6,13 +6,14 @@ import random
 from pathlib import Path
 from typing import Any
 
+from simulated_files import SimulatedFiles
+
 from contracts.buffer import ALL, assert_law, ids, wall
 from expvastic.buffer import BatchSettings, BufferSettings, Record
 from expvastic.buffers.disk import DiskBuffer
 from expvastic.datatypes import Poll
 from expvastic.outcomes.ledger import Ledger
 from samples import make_container
-from simulated_files import SimulatedFiles
 
 FOLDER = Path("/state/recorders/es")
 SMALL = {"max_bytes": 10**7, "segment_bytes": 2**16}

@@ -122,6 +122,9 @@ class SimulatedFiles:
         content = self.entries[old]
         self._change(new, content)
         self._change(old, None)
+        for file, (_, opened) in self._open.items():
+            if opened is content:
+                self._open[file] = (new, content)
 
     def remove(self, path: Path) -> None:
         self.trouble("remove", path.name)

@@ -7,12 +7,13 @@ import random
 from collections.abc import Callable
 
 import pytest
+from disk_driver import Driver, make_disk_buffer, run_sync, take_all
+from simulated_files import SimulatedFiles, failing
 
 from contracts.buffer import ALL, LIMITS, assert_law, ids, poll, wall
-from disk_driver import Driver, make_disk_buffer, run_sync, take_all
+from expvastic.buffers.disk import DiskBuffer
 from expvastic.outcomes.ledger import Ledger
 from samples import make_container, make_containers
-from simulated_files import SimulatedFiles, failing
 
 WELL: Callable[[str, str], None] = lambda call, name: None  # noqa: E731
 
@@ -219,8 +220,9 @@ def test_without_waiting_for_syncs_there_is_nothing_to_sync() -> None:
 
 @pytest.mark.parametrize("sync", ["always", "interval", "never"])
 @pytest.mark.parametrize("call", ["write", "open", "sync", "truncate", "rename", "remove", "sync_folder", "room"])
-def test_at_whatever_call_the_disk_fails_the_law_holds_and_nothing_comes_twice(sync: str, call: str) -> None:
-    for seed in range(6):
+@pytest.mark.parametrize("end", ["close", "kill"])
+def test_at_whatever_call_the_disk_fails_the_law_holds_and_nothing_comes_twice(sync: str, call: str, end: str) -> None:
+    for seed in range(3):
         driver = Driver(seed, sync=sync, max_bytes=400_000)
         draw = random.Random(seed)
         driver._sync = lambda driver=driver: run_sync(driver.buffer)  # type: ignore[method-assign,misc]
@@ -233,12 +235,57 @@ def test_at_whatever_call_the_disk_fails_the_law_holds_and_nothing_comes_twice(s
             for _ in range(20):
                 driver.step()
         driver.files.room, driver.files.trouble = None, WELL
+        if end == "close":
+            driver.buffer.close(driver.now)
         driver.files.kill()
-        lost_before = set(driver.lost)
         driver.buffer = make_disk_buffer(driver.files, ledger := Ledger(wall), sync=sync)
 
         found = driver.waiting_ids()
         assert len(found) == len(set(found))
         assert driver.alive <= set(found)
-        assert not lost_before & set(found)
         assert ledger.totals["offered"] == ledger.settled + driver.buffer.waiting
+        if end == "close":
+            assert driver.alive == set(found)
+            assert ledger.shed == driver.ledger.shed
+            assert ledger.totals == driver.ledger.totals
+
+
+def test_what_cannot_be_read_for_a_moment_does_not_expire_but_can_be_cleared() -> None:
+    files, ledger = SimulatedFiles(), Ledger(wall)
+    buffer = make_disk_buffer(files)
+    buffer.put(poll(*make_containers(6)), 0.0)
+    buffer.close(0.0)
+    buffer = make_disk_buffer(files, ledger, max_age=5.0)
+    files.trouble = failing("open", code=errno.EMFILE)
+    buffer.expire(9.0)
+    assert (buffer.waiting, list(buffer.take_losses())) == (6, [])
+
+    buffer.clear("discarded")
+
+    assert buffer.waiting == 0
+    assert ledger.shed == {"corrupt": 6}
+    assert_law_of_totals(buffer, ledger)
+
+
+def test_a_segment_that_cannot_be_written_anew_is_tried_again_with_the_next_sync() -> None:
+    files = SimulatedFiles()
+    buffer = make_disk_buffer(files, sync="interval")
+    buffer.put(poll(*make_containers(6)), 0.0)
+    job = buffer.begin_sync()
+    assert job is not None
+    files.trouble = failing("sync .segment")
+    with pytest.raises(OSError, match="trouble"):
+        job()
+    files.trouble = failing("open")
+    buffer.end_sync(OSError(errno.EIO, "trouble"))
+    assert buffer.errors["disk"]
+    files.trouble = WELL
+    run_sync(buffer)
+    run_sync(buffer)
+    files.lose_power(random.Random(1))
+
+    assert ids(take_all(make_disk_buffer(files))) == ids(make_containers(6))
+
+
+def assert_law_of_totals(buffer: DiskBuffer, ledger: Ledger) -> None:
+    assert ledger.totals["offered"] == ledger.settled + buffer.waiting + buffer.out

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from disk_driver import Driver, take_all
 
 from contracts.buffer import assert_law, ids
-from disk_driver import Driver, take_all
 
 SYNC = ("always", "interval", "never")
 SEEDS = range(8)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from disk_driver import FOLDER, make_disk_buffer, take_all
+from simulated_files import SimulatedFiles
 
 from contracts.buffer import ALL, LIMITS, assert_law, ids, poll, wall
-from disk_driver import FOLDER, make_disk_buffer, take_all
 from expvastic.buffers.disk import DiskBuffer
 from expvastic.outcomes.ledger import Ledger
 from samples import make_container, make_containers
-from simulated_files import SimulatedFiles
 
 
 def left_by_another(*puts: int, sync: str = "never") -> tuple[SimulatedFiles, list[str]]:

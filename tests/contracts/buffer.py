@@ -277,7 +277,7 @@ class BufferContract:
         assert_law(buffer, ledger)
 
     def test_what_is_out_is_never_shed(self) -> None:
-        buffer, ledger, count = self.overfilled()
+        buffer, _, count = self.overfilled()
         lost_ids(buffer)
         batch = buffer.take(ALL, 0.0)
         for number in range(count, 2 * count):
