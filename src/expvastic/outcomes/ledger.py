@@ -85,7 +85,7 @@ class Ledger:
         self._enter(what, "", "", 0, count)
 
     def reconcile(self, waiting: int) -> int:
-        """Let what was offered agree with the rest, where a disk lost what it had not synced; returns the difference."""
+        """Let what was offered agree with the rest, where a disk lost what was not synced; returns the difference."""
         missing = self.settled + waiting - self.totals["offered"]
         self.totals["offered"] += missing
         return missing
