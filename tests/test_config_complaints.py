@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from configured import REST, complaints, with_reader
+from configured import REST, complaints, load_text, with_reader
 from expvastic.config.complaints import Complaints, listed, printable
 
 
@@ -260,6 +260,19 @@ def test_a_buffer_on_disk_without_a_state_directory_is_told(settings: str, tmp_p
     assert complaints(on_disk(settings), tmp_path) == [
         f"expvastic.yml:{line} recorders.es.buffer.type: disk needs settings.state_dir"
     ]
+
+
+@pytest.mark.parametrize(("buffer", "is_told"), [("", True), ("type: disk, ", True), ("type: memory, ", False)])
+def test_a_buffer_on_disk_that_is_too_small_for_the_books_is_told(buffer: str, is_told: bool, tmp_path: Path) -> None:
+    described = f"es: {{type: sink, buffer: {{{buffer}max_bytes: 1000 KB}}}}"
+    text = "settings: {state_dir: x}\n" + with_reader("endpoint: h:1").replace("es: {type: sink}", described)
+    if not is_told:
+        load_text(text, tmp_path)
+        return
+
+    [said] = complaints(text, tmp_path)
+
+    assert "recorders.es.buffer.max_bytes: must be at least 1 MiB on disk" in said
 
 
 @pytest.mark.parametrize("settings", ["settings: {state_dir: ''}\n", "settings: {state_dir: x, grace: no}\n"])

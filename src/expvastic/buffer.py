@@ -20,6 +20,7 @@ from .settings import ByteSize, Duration, SettingsModel
 
 MEMORY_BYTES = 32 * 2**20
 DISK_BYTES = 2**30
+LEAST_DISK_BYTES = 2**20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,7 +67,7 @@ class BufferSettings(SettingsModel):
     type: Literal["memory", "disk"] | None = None
     """Where it waits. Unless given on `disk` if there is a `state_dir`, else in `memory`."""
     max_bytes: ByteSize | None = None
-    """Bytes that it may hold. Unless given 32 MiB in memory, 1 GiB on disk."""
+    """Bytes that it may hold; on disk 1 MiB at least. Unless given 32 MiB in memory, 1 GiB on disk."""
     max_age: Duration | None = None
     """What waited longer is shed."""
     when_full: Literal["shed_oldest", "shed_newest"] = "shed_oldest"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..buffer import LEAST_DISK_BYTES, BufferSettings
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings
 from ..errors import ConfigError
@@ -31,6 +32,7 @@ class PartReader:
     complaints: Complaints
     credentials: Credentials
     _lacks_state_dir: bool = field(default=False, init=False)  # known once the settings were read
+    _has_state_dir: bool = field(default=False, init=False)
 
     def settings(self, entry: Entry | None) -> Settings | None:
         """Return the settings of the process."""
@@ -44,6 +46,7 @@ class PartReader:
             return None
         settings = opened.make(Settings)
         self._lacks_state_dir = settings is not None and settings.state_dir is None
+        self._has_state_dir = settings is not None and settings.state_dir is not None
         return settings
 
     def reader(self, entry: Entry, classes: Mapping[str, type[Any]]) -> ReaderPlan | None:
@@ -74,10 +77,18 @@ class PartReader:
         plugin = opened.make(settings_of(classes[kind]))
         if delivery is None or naming is None or plugin is None:
             return None
-        if delivery.buffer.type == "disk" and self._lacks_state_dir:
+        self._check_buffer(delivery.buffer, opened)
+        return RecorderPlan(entry.name, kind, delivery, plugin, naming.type_name)
+
+    def _check_buffer(self, buffer: BufferSettings, opened: SectionReader) -> None:
+        if buffer.type == "disk" and self._lacks_state_dir:
             path = (*opened.path, "buffer", "type")
             self.complaints.error(path, "disk needs settings.state_dir", _line_of(opened, "buffer", "type"))
-        return RecorderPlan(entry.name, kind, delivery, plugin, naming.type_name)
+        is_on_disk = self._has_state_dir and buffer.type != "memory"
+        if is_on_disk and buffer.max_bytes is not None and buffer.max_bytes < LEAST_DISK_BYTES:
+            path = (*opened.path, "buffer", "max_bytes")
+            message = "must be at least 1 MiB on disk, where the books are kept beside the data"
+            self.complaints.error(path, message, _line_of(opened, "buffer", "max_bytes"))
 
     def entries(self, part: str, entry: Entry | None) -> list[Entry]:
         """Return what stands under ``readers`` or ``recorders``, with a complaint about each name that cannot be."""
