@@ -1,0 +1,157 @@
+"""What a delivered poll costs, beside a Go program that does the same work in the same run.
+
+python benchmarks/loop.py --targets 1000 --interval 1 --page 10k --seconds 20
+
+Builds the Go parts, then runs the Go loop and expvastic in turn, each with targets and sink of its own, and prints
+one line for each. Only the ratio in the last column travels from machine to machine. With an interval too short to be
+kept (--interval 0.01) it is a closed loop: look at the polls per second of CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from measuring import go_parts
+from measuring.own_part import expvastic
+from measuring.processes import Process, allow_many_files, await_file
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was seen in one window. Times in seconds unless said otherwise."""
+
+    cpu_per_poll: float  # microseconds
+    cores: float  # busy on average
+    polls: float  # delivered per second
+    missed: float  # per cent of the schedule
+    lag_p50: float  # milliseconds from the page's last byte to the acknowledgement
+    lag_p99: float
+    memory: float  # megabytes resident at the end
+    duplicates: float
+
+
+def measure(parts: Path, options: argparse.Namespace, make: Callable[[], Process]) -> Cost:
+    """Run what ``make`` makes against fresh targets and a fresh sink, and look at it for a while."""
+    with (
+        go_parts.targets(parts, options.helper_cores, options.targets, options.page) as targets,
+        go_parts.sink(parts, options.helper_cores) as sink,
+    ):
+        await_file(parts / "targets.log", 60, targets)
+        go_parts.await_answer(go_parts.TARGETS_CONTROL, "/count", targets)
+        go_parts.await_answer(go_parts.SINK, "/stats", sink)
+        with make() as polling:
+            time.sleep(options.warm_up)
+            polling.check()
+            return watch(polling, options)
+
+
+def watch(polling: Process, options: argparse.Namespace) -> Cost:
+    """The window itself."""
+    go_parts.ask(go_parts.SINK, "/reset")
+    began, cpu = time.monotonic(), polling.cpu
+    polled = go_parts.ask(go_parts.TARGETS_CONTROL, "/count")
+    time.sleep(options.seconds)
+    polling.check()
+    polled = go_parts.ask(go_parts.TARGETS_CONTROL, "/count") - polled
+    seen = go_parts.ask(go_parts.SINK, "/stats")
+    cpu, took = polling.cpu - cpu, time.monotonic() - began
+    scheduled = options.targets * took / options.interval
+    if not seen["documents"]:
+        raise RuntimeError(f"nothing was delivered:\n{polling.output}")
+    return Cost(
+        cpu_per_poll=cpu / seen["documents"] * 1e6,
+        cores=cpu / took,
+        polls=seen["documents"] / took,
+        missed=max(0.0, 100 * (1 - polled / scheduled)),
+        lag_p50=seen["lag_p50"],
+        lag_p99=seen["lag_p99"],
+        memory=polling.memory,
+        duplicates=seen["duplicates"],
+    )
+
+
+def median(costs: list[Cost]) -> Cost:
+    return Cost(*(statistics.median(getattr(cost, field.name) for cost in costs) for field in fields(Cost)))
+
+
+def run(parts: Path, options: argparse.Namespace) -> dict[str, Cost]:
+    """The rows of the table, each the median of its rounds; rounds go through all rows in turn."""
+    compress, cores = options.gzip, options.cores
+    count, interval = options.targets, options.interval
+    rows: dict[str, Callable[[], Process]] = {
+        "go": lambda: go_parts.loop(parts, cores, count, interval, compress=compress),
+    }
+    for name, source in options.source:
+        rows[name] = lambda source=source: expvastic(parts, source, cores, count, interval, compress=compress)
+    seen: dict[str, list[Cost]] = {name: [] for name in rows}
+    for number in range(options.rounds):
+        for name, make in rows.items():
+            print(f"round {number + 1} of {options.rounds}: {name}", flush=True)
+            seen[name].append(measure(parts, options, make))
+    return {name: median(costs) for name, costs in seen.items()}
+
+
+def table(rows: dict[str, Cost]) -> str:
+    head = ["", "µs CPU/poll", "cores", "polls/s", "polls/CPU s", "missed %", "lag p50 ms", "p99 ms", "RSS MB", "ratio"]
+    lines = [head]
+    baseline = rows["go"].cpu_per_poll
+    for name, cost in rows.items():
+        numbers = [f"{cost.cpu_per_poll:.0f}", f"{cost.cores:.3f}", f"{cost.polls:.0f}"]
+        numbers += [f"{1e6 / cost.cpu_per_poll:.0f}", f"{cost.missed:.1f}", f"{cost.lag_p50:.0f}"]
+        numbers += [f"{cost.lag_p99:.0f}", f"{cost.memory:.0f}", f"{cost.cpu_per_poll / baseline:.2f}"]
+        lines.append([name, *numbers])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    spelled = ["| " + " | ".join(f"{cell:>{w}}" for cell, w in zip(line, widths, strict=True)) + " |" for line in lines]
+    return "\n".join([spelled[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *spelled[1:]])
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--targets", type=int, default=1000)
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between two polls of a target")
+    parser.add_argument("--page", choices=("10k", "28k"), default="10k")
+    parser.add_argument("--seconds", type=float, default=20.0, help="that are looked at")
+    parser.add_argument("--warm-up", type=float, default=6.0, help="seconds before")
+    parser.add_argument("--rounds", type=int, default=1, help="the table shows medians")
+    parser.add_argument("--cores", default="1", help="of what is measured, as taskset takes them")
+    parser.add_argument("--helper-cores", default="0", help="of targets and sink")
+    parser.add_argument("--gzip", action="store_true", help="compress bulks")
+    parser.add_argument(
+        "--source",
+        action="append",
+        type=named_source,
+        help="NAME=FOLDER, a source tree of expvastic; may be repeated; this one unless given",
+    )
+    options = parser.parse_args()
+    options.source = options.source or [("expvastic", ROOT / "src")]
+    return options
+
+
+def named_source(text: str) -> tuple[str, Path]:
+    name, _, folder = text.partition("=")
+    return name, Path(folder).resolve()
+
+
+def main() -> None:
+    options = parse()
+    allow_many_files()
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        go_parts.build(Path(folder))
+        rows = run(Path(folder), options)
+        pages = (Path(folder) / "targets.log").read_text().strip()
+    print(f"\n{options.targets} targets every {options.interval:g} s, {pages}, {options.seconds:g} s, ", end="")
+    print(f"Python {platform.python_version()}, {go_parts.version()}, {platform.machine()}")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
