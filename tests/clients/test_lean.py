@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import anyio
@@ -14,11 +13,8 @@ import anyio.lowlevel
 import pytest
 
 from certificates import Authority
-from expvastic.clients.fetch import Fetcher
-from expvastic.clients.lean import LeanFetcher
-from expvastic.clients.paths import make_fetcher, why_httpx
 from expvastic.errors import ReadError
-from fetching import AnyFetcher, fail_once, failure_of, fetch_once, fetching, settings_of
+from fetching import AnyFetcher, fail_once, failure_of, fetching
 from scripted_http import HANG, Answer, Endless, Raw, Request, ScriptedServer
 
 pytestmark = [
@@ -87,6 +83,25 @@ async def test_no_content_is_an_empty_body_and_the_connection_is_kept() -> None:
 async def test_a_head_that_promises_no_plain_page_is_a_failed_poll(head: bytes, reason: str) -> None:
     async with wire([head + b"{}"]) as server:
         assert (await fail_once(server.url)).reason == reason
+
+
+async def test_each_answer_is_taken_by_its_own_head() -> None:
+    packed = Answer(gzip.compress(PAGE), headers={"content-encoding": "gzip"}, chunk=20)
+    odd = Answer(PAGE, headers={"content-encoding": "br"}, chunk=20)
+    plain = Answer(PAGE, chunk=20)
+    html = Answer(PAGE, headers={"content-type": "text/html"}, chunk=20)
+    script = [plain, odd, plain, packed, html, packed, plain]
+    async with ScriptedServer(script) as server, fetching(server.url) as fetcher:
+        outcomes = [await _reason_of(fetcher) for _ in range(7)]
+
+    assert outcomes == ["page", "encoding", "page", "page", "content_type", "page", "page"]
+
+
+async def _reason_of(fetcher: AnyFetcher) -> str:
+    try:
+        return "page" if (await fetcher.fetch()).body == PAGE else "another page"
+    except ReadError as error:
+        return error.reason
 
 
 # -- what nobody asked for --
@@ -213,120 +228,6 @@ async def test_a_trickle_does_not_outlast_the_deadline() -> None:
             await fetcher.fetch()
         await server.until_left()
         assert (await fetcher.fetch()).body == PAGE
-
-
-# -- addresses --
-
-
-@contextlib.asynccontextmanager
-async def silent_address() -> AsyncIterator[int]:
-    """A port of 127.0.0.2 that takes no connection and refuses none, because its queue is full."""
-    with socket.socket() as listener, contextlib.ExitStack() as queued:
-        listener.bind(("127.0.0.2", 0))
-        listener.listen(0)
-        for _ in range(3):
-            waiting = queued.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
-@pytest.fixture
-def resolved(way: str, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
-    """What a look-up of any name gives, address by address; changed at will."""
-    if way != "lean":
-        pytest.skip("uvloop looks names up by itself")
-    addresses: list[tuple[str, int]] = []
-
-    def resolve(host: object, port: int, *_: object, flags: int = 0, **__: object) -> list[tuple[object, ...]]:
-        if flags:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", address) for address in addresses]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return addresses
-
-
-async def test_a_fresh_connection_looks_the_name_up_anew(resolved: list[tuple[str, int]]) -> None:
-    async with (
-        ScriptedServer(Answer("1")) as first,
-        ScriptedServer(Answer("2")) as second,
-        fetching("moving.example") as fetcher,
-    ):
-        resolved[:] = [("127.0.0.1", first.port)]
-        assert (await fetcher.fetch()).body == b"1"
-        resolved[:] = [("127.0.0.1", second.port)]
-        assert (await fetcher.fetch()).body == b"1"
-        await first.drop_connections()
-        assert (await fetcher.fetch()).body == b"2"
-
-
-async def test_an_address_that_is_silent_does_not_hold_up_the_next(resolved: list[tuple[str, int]]) -> None:
-    async with ScriptedServer(Answer(PAGE)) as server, silent_address() as silent:
-        resolved[:] = [("127.0.0.2", silent), ("127.0.0.1", server.port)]
-        with anyio.fail_after(2):
-            assert (await fetch_once("two.example")).body == PAGE
-
-
-async def test_an_address_that_refuses_is_passed_over(resolved: list[tuple[str, int]]) -> None:
-    async with ScriptedServer(Answer(PAGE)) as server:
-        resolved[:] = [("127.0.0.1", 1), ("127.0.0.1", server.port)]
-        assert (await fetch_once("two.example")).body == PAGE
-
-
-async def test_a_silent_address_can_be_left(resolved: list[tuple[str, int]]) -> None:
-    async with silent_address() as silent:
-        for addresses in ([("127.0.0.2", silent)], [("127.0.0.2", silent)] * 2):
-            resolved[:] = addresses
-            with pytest.raises(TimeoutError), anyio.fail_after(0.05):
-                await fetch_once("silent.example")
-
-
-# -- which way --
-
-
-@pytest.mark.parametrize(
-    ("settings", "method", "reason"),
-    [
-        ({}, "GET", ""),
-        ({"follow_redirects": True, "username": "user", "headers": {"x": "y"}, "verify": False}, "GET", ""),
-        ({"proxy": "http://proxy:3128"}, "GET", "it goes through a proxy"),
-        ({"proxy": "environment"}, "GET", "it goes through a proxy"),
-        ({}, "POST", "its method is POST"),
-    ],
-)
-def test_the_lean_way_is_taken_unless_it_cannot_do_what_is_asked(
-    settings: dict[str, object], method: str, reason: str
-) -> None:
-    asked = settings_of("host", **settings)
-
-    assert why_httpx(asked, method) == reason
-    assert isinstance(make_fetcher(asked, method), Fetcher if reason else LeanFetcher)
-
-
-async def test_while_a_page_is_behind_a_redirect_httpx_fetches_it() -> None:
-    moved = Answer(status=302, headers={"location": "/there"})
-
-    def respond(request: Request) -> Answer:
-        return moved if is_moved and request.path == "/" else Answer("page")
-
-    async with ScriptedServer(respond) as server, fetching(server.url) as fetcher:
-        is_moved = True
-        assert [(await fetcher.fetch()).body for _ in range(2)] == [b"page"] * 2
-        assert [request.path for request in server.requests] == ["/", "/", "/there", "/", "/there"]
-        is_moved = False
-        assert [(await fetcher.fetch()).body for _ in range(3)] == [b"page"] * 3
-
-    over_httpx, first, second = [request.connection for request in server.requests[-3:]]
-    assert over_httpx < first == second
-
-
-async def test_a_redirect_that_may_not_be_followed_is_not_asked_about_twice() -> None:
-    async with ScriptedServer(Answer(status=302, headers={"location": "/there"})) as server:
-        error = await fail_once(server.url, follow_redirects=False)
-
-    assert error.reason == "redirect"
-    assert len(server.requests) == 1
 
 
 async def test_nothing_that_is_shown_of_a_fetcher_holds_a_secret() -> None:

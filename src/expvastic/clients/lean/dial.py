@@ -51,9 +51,22 @@ async def _connect(address: _Address) -> socket.socket:
 
 
 async def _race(addresses: Sequence[_Address]) -> socket.socket:
-    """Try one address after the other, the next when one has failed or is slow; the first that answers is taken."""
-    winners: list[socket.socket] = []
+    """The first of the addresses that answers."""
+    winners: list[socket.socket] = []  # two, if they answer at once
     failures: list[OSError] = []
+    try:
+        await _try_in_turn(addresses, winners, failures)
+    except BaseException:
+        _close(winners)
+        raise
+    if not winners:
+        raise failures[0]
+    _close(winners[1:])
+    return winners[0]
+
+
+async def _try_in_turn(addresses: Sequence[_Address], winners: list[socket.socket], failures: list[OSError]) -> None:
+    """Try one address after the other, the next when one has failed or is slow, until one answers."""
 
     async def attempt(address: _Address, has_ended: anyio.Event) -> None:
         try:
@@ -65,20 +78,12 @@ async def _race(addresses: Sequence[_Address]) -> socket.socket:
             winners.append(connected)
             attempts.cancel_scope.cancel()
 
-    try:
-        async with anyio.create_task_group() as attempts:
-            for address in addresses:
-                has_ended = anyio.Event()
-                attempts.start_soon(attempt, address, has_ended)
-                with anyio.move_on_after(_HEAD_START):
-                    await has_ended.wait()
-    except BaseException:
-        _close(winners)
-        raise
-    if not winners:
-        raise failures[0]
-    _close(winners[1:])
-    return winners[0]
+    async with anyio.create_task_group() as attempts:
+        for address in addresses:
+            has_ended = anyio.Event()
+            attempts.start_soon(attempt, address, has_ended)
+            with anyio.move_on_after(_HEAD_START):
+                await has_ended.wait()
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:

@@ -38,7 +38,17 @@ class LeanFetcher:
     none any more.
     """
 
-    __slots__ = ("_aside", "_connection", "_context", "_endpoint", "_request", "_settings", "_where")
+    __slots__ = (
+        "_aside",
+        "_connection",
+        "_context",
+        "_encoding",
+        "_endpoint",
+        "_known",
+        "_request",
+        "_settings",
+        "_where",
+    )
 
     def __init__(self, settings: TargetSettings) -> None:
         self._settings = settings
@@ -48,6 +58,8 @@ class LeanFetcher:
         self._connection: Connection | None = None
         self._context: ssl.SSLContext | None = None
         self._aside: Fetcher | None = None
+        self._known: Mapping[bytes, bytes] = {}  # what a page's head last said; the next mostly says the same
+        self._encoding = ""
 
     async def fetch(self) -> Fetched:
         """Get the page as it is now. Raises ReadError, with a reason out of ``failures.REASONS``."""
@@ -115,6 +127,8 @@ class LeanFetcher:
 
     def _judge(self, status: int, headers: Mapping[bytes, bytes]) -> Body:
         settings = self._settings
+        if status == 200 and headers == self._known:
+            return Body(self._encoding, settings.max_body_bytes, self._where)
         if not 200 <= status < 300:
             location = headers.get(b"location", b"").decode("latin-1")
             if is_redirect(status, location):
@@ -122,8 +136,10 @@ class LeanFetcher:
                 raise _Elsewhere("redirect", f"{self._where}: redirects")
             raise bad_status(settings, self._where, status)
         names = (b"content-type", b"content-encoding", b"content-length")
-        told = (headers.get(name, b"").decode("latin-1") for name in names)
-        return begin_body(self._where, settings.max_body_bytes, *told)
+        kind, encoding, length = (headers.get(name, b"").decode("latin-1") for name in names)
+        body = begin_body(self._where, settings.max_body_bytes, kind, encoding, length)
+        self._known, self._encoding = headers, encoding
+        return body
 
 
 async def _connect(connection: Connection, dialled: socket.socket, context: ssl.SSLContext | None, host: str) -> None:
