@@ -17,7 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from measuring import go_parts
@@ -38,7 +38,9 @@ class Cost:
     lag_p50: float  # milliseconds from the page's last byte to the acknowledgement
     lag_p99: float
     memory: float  # megabytes resident at the end
-    duplicates: float
+    document: float  # bytes shipped for each, before compression: the work must be the same
+    first_poll: float = 0.0  # milliseconds from the start of the process to the first page
+    first_ack: float = 0.0  # to the first acknowledgement
 
 
 def measure(parts: Path, options: argparse.Namespace, make: Callable[[], Process]) -> Cost:
@@ -51,9 +53,23 @@ def measure(parts: Path, options: argparse.Namespace, make: Callable[[], Process
         go_parts.await_answer(go_parts.TARGETS_CONTROL, "/count", targets)
         go_parts.await_answer(go_parts.SINK, "/stats", sink)
         with make() as polling:
+            started = time.monotonic()
+            first_poll = until(lambda: go_parts.ask(go_parts.TARGETS_CONTROL, "/count"), polling) - started
+            first_ack = until(lambda: go_parts.ask(go_parts.SINK, "/stats")["documents"], polling) - started
             time.sleep(options.warm_up)
             polling.check()
-            return watch(polling, options)
+            return replace(watch(polling, options), first_poll=first_poll * 1e3, first_ack=first_ack * 1e3)
+
+
+def until(happened: Callable[[], object], polling: Process) -> float:
+    """When something had happened, within a few milliseconds."""
+    deadline = time.monotonic() + 60
+    while not happened():
+        polling.check()
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"nothing came of it within a minute:\n{polling.output}")
+        time.sleep(0.005)
+    return time.monotonic()
 
 
 def watch(polling: Process, options: argparse.Namespace) -> Cost:
@@ -77,7 +93,7 @@ def watch(polling: Process, options: argparse.Namespace) -> Cost:
         lag_p50=seen.get("lag_p50", math.nan),
         lag_p99=seen.get("lag_p99", math.nan),
         memory=polling.memory,
-        duplicates=seen["duplicates"],
+        document=seen["inflated"] / max(1, seen["documents"]),
     )
 
 
@@ -102,15 +118,25 @@ def run(parts: Path, options: argparse.Namespace) -> dict[str, Cost]:
     return {name: median(costs) for name, costs in seen.items()}
 
 
+COLUMNS: dict[str, Callable[[Cost], str]] = {
+    "µs CPU/poll": lambda cost: f"{cost.cpu_per_poll:.0f}",
+    "cores": lambda cost: f"{cost.cores:.3f}",
+    "polls/s": lambda cost: f"{cost.polls:.0f}",
+    "missed %": lambda cost: f"{cost.missed:.1f}",
+    "lag p50 ms": lambda cost: f"{cost.lag_p50:.0f}",
+    "p99 ms": lambda cost: f"{cost.lag_p99:.0f}",
+    "RSS MB": lambda cost: f"{cost.memory:.0f}",
+    "bytes/doc": lambda cost: f"{cost.document:.0f}",
+    "1st poll ms": lambda cost: f"{cost.first_poll:.0f}",
+    "1st ack ms": lambda cost: f"{cost.first_ack:.0f}",
+}
+
+
 def table(rows: dict[str, Cost]) -> str:
-    head = ["", "µs CPU/poll", "cores", "polls/s", "polls/CPU s", "missed %", "lag p50 ms", "p99 ms", "RSS MB", "ratio"]
-    lines = [head]
     baseline = rows["go"].cpu_per_poll
+    lines = [["", *COLUMNS, "ratio"]]
     for name, cost in rows.items():
-        numbers = [f"{cost.cpu_per_poll:.0f}", f"{cost.cores:.3f}", f"{cost.polls:.0f}"]
-        numbers += [f"{1e6 / cost.cpu_per_poll:.0f}", f"{cost.missed:.1f}", f"{cost.lag_p50:.0f}"]
-        numbers += [f"{cost.lag_p99:.0f}", f"{cost.memory:.0f}", f"{cost.cpu_per_poll / baseline:.2f}"]
-        lines.append([name, *numbers])
+        lines.append([name, *(spell(cost) for spell in COLUMNS.values()), f"{cost.cpu_per_poll / baseline:.2f}"])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     spelled = ["| " + " | ".join(f"{cell:>{w}}" for cell, w in zip(line, widths, strict=True)) + " |" for line in lines]
     return "\n".join([spelled[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *spelled[1:]])
@@ -122,7 +148,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--interval", type=float, default=1.0, help="seconds between two polls of a target")
     parser.add_argument("--page", choices=("10k", "28k"), default="10k")
     parser.add_argument("--seconds", type=float, default=20.0, help="that are looked at")
-    parser.add_argument("--warm-up", type=float, default=6.0, help="seconds before")
+    parser.add_argument("--warm-up", type=float, default=5.0, help="seconds after the first acknowledgement")
     parser.add_argument("--rounds", type=int, default=1, help="the table shows medians")
     parser.add_argument("--cores", default="1", help="of what is measured, as taskset takes them")
     parser.add_argument("--helper-cores", default="0", help="of targets and sink")
