@@ -25,6 +25,9 @@ class FakeTransport(asyncio.Transport):
     def abort(self) -> None:
         self.is_aborted = True
 
+    def is_closing(self) -> bool:
+        return self.is_aborted
+
 
 def judge(status: int, headers: object) -> Body:
     return Body("", 1000, "here")
@@ -57,6 +60,13 @@ async def test_a_connection_that_nobody_wants_any_more_is_closed_as_soon_as_it_i
     connection.connection_made(transport)
 
     assert transport.is_aborted
+    assert not connection.is_open
+
+
+async def test_a_connection_whose_end_is_about_to_be_told_is_not_open() -> None:
+    connection, transport = connected()
+    transport.abort()
+
     assert not connection.is_open
 
 

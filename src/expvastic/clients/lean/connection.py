@@ -18,9 +18,9 @@ Judge = Callable[[int, Mapping[bytes, bytes]], Body]
 
 WANTED = frozenset([b"content-type", b"content-encoding", b"content-length", b"transfer-encoding", b"location"])
 HEAD_LIMIT = 100 * 1024  # bytes of an answer that are not its body
-_PIECE_HEAD = 32  # bytes that a piece of a body may cost beside itself
+_PIECE_HEAD = 256  # bytes that a piece of a body may cost beside itself
 
-# Parsed before the loop goes on, so that all connections can share it.
+# What is in it is parsed before the loop goes on, so all connections of the one loop that a process has can share it.
 _BUFFER = memoryview(bytearray(256 * 1024))
 
 
@@ -78,7 +78,9 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_open(self) -> bool:
         """Whether a request can be sent."""
-        return self._transport is not None and self._waiter is None
+        # A transport whose end the loop has seen, but not told yet, is closing; uvloop's takes offence at a write.
+        transport = self._transport
+        return transport is not None and self._waiter is None and not transport.is_closing()
 
     def ask(self, request: bytes) -> asyncio.Future[Outcome]:
         """Send a request. Whoever stops waiting for the outcome must ``abort()``."""
