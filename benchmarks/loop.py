@@ -33,6 +33,7 @@ class Cost:
 
     cpu_per_poll: float  # microseconds
     cores: float  # busy on average
+    reads: float  # pages per second
     polls: float  # delivered per second
     missed: float  # per cent of the schedule
     lag_p50: float  # milliseconds from the page's last byte to the acknowledgement
@@ -88,6 +89,7 @@ def watch(polling: Process, options: argparse.Namespace) -> Cost:
     return Cost(
         cpu_per_poll=cpu / seen["documents"] * 1e6 if seen["documents"] else math.inf,
         cores=cpu / took,
+        reads=polled / took,
         polls=seen["documents"] / took,
         missed=max(0.0, 100 * (1 - polled / scheduled)),
         lag_p50=seen.get("lag_p50", math.nan),
@@ -121,7 +123,8 @@ def run(parts: Path, options: argparse.Namespace) -> dict[str, Cost]:
 COLUMNS: dict[str, Callable[[Cost], str]] = {
     "µs CPU/poll": lambda cost: f"{cost.cpu_per_poll:.0f}",
     "cores": lambda cost: f"{cost.cores:.3f}",
-    "polls/s": lambda cost: f"{cost.polls:.0f}",
+    "read/s": lambda cost: f"{cost.reads:.0f}",
+    "delivered/s": lambda cost: f"{cost.polls:.0f}",
     "missed %": lambda cost: f"{cost.missed:.1f}",
     "lag p50 ms": lambda cost: f"{cost.lag_p50:.0f}",
     "p99 ms": lambda cost: f"{cost.lag_p99:.0f}",
