@@ -63,12 +63,12 @@ def measure(parts: Path, options: argparse.Namespace, make: Callable[[], Process
 
 
 def until(happened: Callable[[], object], polling: Process) -> float:
-    """When something had happened, within a few milliseconds."""
-    deadline = time.monotonic() + 60
+    """When something had happened, to a few milliseconds; infinity if it did not within 20 seconds."""
+    deadline = time.monotonic() + 20
     while not happened():
         polling.check()
         if time.monotonic() > deadline:
-            raise RuntimeError(f"nothing came of it within a minute:\n{polling.output}")
+            return math.inf
         time.sleep(0.005)
     return time.monotonic()
 
