@@ -27,7 +27,7 @@ from ...clients.tls import Tls
 from ...errors import ReadError
 
 LARGEST_ANSWER = 32 * 2**20  # bytes, inflated
-_PIECE = 64 * 1024  # bytes
+_PIECE = 128 * 1024  # bytes; each costs a turn of the event loop, and a larger one tells less of how far the body came
 _KEPT_ALIVE = 55.0  # seconds; balancers forget idle connections after 60, and some tell nobody
 _VERSIONED = re.compile(r"vnd\.elasticsearch\+([\w-]+); *compatible-with=\d+")
 _OURS = {"user-agent": "expvastic", "accept-encoding": "gzip"}
