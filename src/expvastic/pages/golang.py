@@ -18,11 +18,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .by_size import SizeClasses
+from .rings import RING, Digest, Ring, digest_of
 
-RING = 256
 GC_NAMES = ("memstats.PauseNs", "memstats.PauseEnd")
 _UNSIGNED = 2**64  # above all numbers of Go's
 _NO_GOAL = 2**63  # with the collector switched off NextGC is 2^64 - 1, or a little less
+_Ring = Sequence[int] | Ring
+_Rings = tuple[_Ring, _Ring]
 _COUNTERS = ("TotalAlloc", "Mallocs", "Frees", "PauseTotalNs", "NumGC", "NumForcedGC")  # never fall in one life
 
 
@@ -59,6 +61,9 @@ class Observation:
     has_no_goal: bool = False
 
 
+_NOTHING_NEW = Observation(Life.SAME)
+
+
 class Runtime:
     """What is known of one target's life; ``observe`` compares, and remembers."""
 
@@ -69,6 +74,8 @@ class Runtime:
         self._cmdline: object = None
         self._collections = 0
         self._last_end = 0
+        self.rings: Digest | None = None
+        """Those of the last page, if they are known by their text."""
 
     def read(self, page: Mapping[str, object]) -> tuple[Mapping[str, object], Observation | None]:
         """The page with the new pauses in the place of the rings, and what was seen; as it is if it is not Go's."""
@@ -100,26 +107,32 @@ class Runtime:
         if rings is None or type(collections) is not int or not 0 <= collections < _UNSIGNED:
             return None
         counters = {name: value for name in _COUNTERS if type(value := memstats.get(name)) is int}
-        life = self._compare(counters, cmdline, collections, rings[1])
+        digest = _digest_of(rings)
+        if is_moved := digest is None or digest != self.rings or collections != self._collections:
+            self.rings = digest
+        life = self._compare(counters, cmdline, collections, rings[1] if is_moved else None)
         observation = self._observation(life, collections, rings)
         self._counters, self._cmdline, self._collections = counters, cmdline, collections
-        self._last_end = rings[1][(collections - 1) % RING] if collections else 0
+        if is_moved:
+            self._last_end = rings[1][(collections - 1) % RING] if collections else 0
         return observation
 
-    def _compare(self, counters: Mapping[str, int], cmdline: object, collections: int, ends: Sequence[int]) -> Life:
+    def _compare(self, counters: Mapping[str, int], cmdline: object, collections: int, ends: _Ring | None) -> Life:
         if not self._counters:
             return Life.FIRST
         if cmdline != self._cmdline or any(counters.get(name, 0) < seen for name, seen in self._counters.items()):
             return Life.RESTARTED
         if collections - self._collections >= RING:
             return Life.UNKNOWN
-        if self._collections and ends[(self._collections - 1) % RING] != self._last_end:
+        if ends and self._collections and ends[(self._collections - 1) % RING] != self._last_end:
             return Life.RESTARTED
         return Life.SAME
 
-    def _observation(self, life: Life, collections: int, rings: tuple[Sequence[int], Sequence[int]]) -> Observation:
+    def _observation(self, life: Life, collections: int, rings: _Rings) -> Observation:
         held = min(collections, RING)
         match life:
+            case Life.SAME if collections == self._collections:
+                return _NOTHING_NEW
             case Life.FIRST if not self._ship_history:
                 return Observation(life, before=collections)
             case Life.FIRST:
@@ -134,7 +147,8 @@ class Runtime:
 
 
 def _rewritten(memstats: Mapping[str, object], observation: Observation) -> dict[str, object]:
-    told = {name: value for name, value in memstats.items() if name not in ("PauseNs", "PauseEnd")}
+    told = {**memstats}
+    del told["PauseNs"], told["PauseEnd"]
     if observation.pauses:
         told["PauseNs"] = [pause.duration for pause in observation.pauses]
         told["PauseEnd"] = [pause.end for pause in observation.pauses]
@@ -153,9 +167,11 @@ def event_id(target: str, pause: Pause) -> str:
     return f"{pause.end // 1_000_000:011x}-gc-{digest}"
 
 
-def _rings(memstats: Mapping[str, object]) -> tuple[Sequence[int], Sequence[int]] | None:
+def _rings(memstats: Mapping[str, object]) -> _Rings | None:
     """Durations and ends, if they are Go's rings."""
     durations, ends = memstats.get("PauseNs"), memstats.get("PauseEnd")
+    if isinstance(durations, Ring) and isinstance(ends, Ring):
+        return durations, ends
     for ring in (durations, ends):
         if not isinstance(ring, list) or len(ring) != RING or set(map(type, ring)) != {int}:
             return None
@@ -164,7 +180,12 @@ def _rings(memstats: Mapping[str, object]) -> tuple[Sequence[int], Sequence[int]
     return durations, ends  # type: ignore[return-value]  # both were looked at
 
 
-def _newest(count: int, collections: int, rings: tuple[Sequence[int], Sequence[int]]) -> list[Pause]:
+def _digest_of(rings: _Rings) -> Digest | None:
+    durations, ends = rings
+    return digest_of(durations.text, ends.text) if isinstance(durations, Ring) and isinstance(ends, Ring) else None
+
+
+def _newest(count: int, collections: int, rings: _Rings) -> list[Pause]:
     durations, ends = rings
     numbers = range(collections - count + 1, collections + 1)
     return [Pause(number, ends[(number - 1) % RING], durations[(number - 1) % RING]) for number in numbers]
