@@ -33,6 +33,11 @@ def with_nan(body: bytes) -> bytes:
     return body.replace(b'"goroutines": 1', b'"goroutines": NaN', 1)
 
 
+def with_nan_in_list(body: bytes) -> bytes:
+    """The page with an array that no strict decoder takes."""
+    return body.replace(b'"goroutines": 1', b'"goroutines": [1,NaN]', 1)
+
+
 def collected(body: bytes) -> Iterator[bytes]:
     """The page with one more garbage collection each time."""
     head, middle, durations, tail = _around(body)
@@ -100,6 +105,7 @@ def main() -> int:
             "nothing collected": [body],
             "one collection a page": list(itertools.islice(collected(body), 400)),
             "one NaN": [with_nan(body)],
+            "one NaN, in a list": [with_nan_in_list(body)],
         }
         rows += [Row(f"{path.stem}, {kind}", lean, kinds[kind]) for kind in kinds for lean in (False, True)]
     runs = [row.prepare() for row in rows]

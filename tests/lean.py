@@ -85,7 +85,7 @@ def _find_difference(lean: _Outcome, general: _Outcome) -> str:
     return ""
 
 
-_SETTINGS: tuple[dict[str, Any], ...] = (
+SETTINGS: tuple[dict[str, Any], ...] = (
     *CONFIGURATIONS,
     {"by_size": True},
     {"rates": "counters", "limits": {"string": 20, "list": 300}},
@@ -98,7 +98,7 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
 def run_lean_session(seed: int, number: int, pages: int = SESSION) -> Tally:
     """One target's pages both ways; raises Violation at the first difference."""
     draw = Random(f"lean:{seed}:{number}")
-    pair = Pair(**draw.choice(_SETTINGS))
+    pair = Pair(**draw.choice(SETTINGS))
     next_page, spoiled = _draw_source(draw), draw.choice((0.1, 0.3, 0.6))
     tally = Tally(pages=pages)
     body = b""

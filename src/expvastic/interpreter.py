@@ -228,6 +228,8 @@ class Interpreter:
         )
 
     def _contain_columns(self, page: Page, columns: Columns, *, time: int, duration: int, action: str) -> Container:
+        if self._shapes:
+            self._shapes.clear()  # the names of the general way, and most of what one reader takes of memory
         names, values, kinds = columns.shape.names, columns.values, columns.kinds
         members = columns.shape.encode(values)
         document = self._documents.wrap(page, members, time=time, duration=duration, action=action)

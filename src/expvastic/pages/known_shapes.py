@@ -15,7 +15,7 @@ _COLUMNS_KEPT = 50_000  # of all shapes of the process; what is above goes the g
 _SHAPES_KEPT = 8  # of one reader
 _SEEN_KEPT = 16
 _MISSES = 8  # so often running a shape may be expected, and another come
-_FEWEST_BETWEEN, _MOST_BETWEEN = 8, 1_024  # pages flattened the general way before another shape is learned
+_FEWEST_BETWEEN, _MOST_BETWEEN = 8, 1_024  # pages between two shapes that are learned: building one takes time
 
 # The numbers of keys of a page and of its memstats, and whether it is marked: quickly told, and nearly always enough.
 _Key = tuple[int, int, bool]
@@ -41,11 +41,12 @@ class KnownShapes:
         self._shapes: dict[_Key, Shape] = {}
         self._misses: dict[_Key, int] = {}
         self._seen: set[int] = set()
-        self._pages = 0  # flattened the general way since the last shape was learned
+        self._pages = 0  # since a shape was learned
         self._wait = 0
 
     def columns(self, content: Content) -> Columns | None:
         """The page's columns, if it has a shape that is known."""
+        self._pages += 1
         key = _key(content)
         shape = self._shapes.get(key)
         if shape is None:
@@ -61,19 +62,18 @@ class KnownShapes:
 
     def learn(self, content: Content, values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> bool:
         """Keep in mind the shape of a page that became these values; whether it is known from now on."""
-        self._pages += 1
         names = hash(tuple(values))
         if names not in self._seen or self._pages <= self._wait:
             if len(self._seen) >= _SEEN_KEPT:
                 self._seen.clear()
             self._seen.add(names)
             return False
+        is_rare = self._pages > 2 * _MOST_BETWEEN
+        self._wait = _FEWEST_BETWEEN if is_rare else min(max(2 * self._wait, _FEWEST_BETWEEN), _MOST_BETWEEN)
         self._pages = 0
         shape = _find_or_build(content.page, self._rules)
         if shape is None or not _agrees(shape, content, values, kinds):
-            self._wait = min(max(2 * self._wait, _FEWEST_BETWEEN), _MOST_BETWEEN)
             return False
-        self._wait = _FEWEST_BETWEEN
         if len(self._shapes) >= _SHAPES_KEPT:
             self._shapes.clear()
         self._shapes[_key(content)] = shape

@@ -104,7 +104,9 @@ class Shape:
             if self.dropped is not None:
                 self._check_shipped(values.pop(self.dropped))
             types = tuple(map(type, values))
-            pattern = self._last[1] if types == self._last[0] else self._find_pattern(types)
+            last_types, pattern = self._last
+            if types != last_types:
+                pattern = self._find_pattern(types)
         except (KeyError, AttributeError, TypeError):  # a level that is no object, a value that is none
             raise OtherShape from None
         if content.marked and NOT_FINITE in values:
@@ -165,7 +167,8 @@ def _fill(level: Level, members: Any, values: list[Any]) -> None:
     found = [*members.values()]
     start = 0
     for place, step in level.steps:
-        values += found[start:place]
+        if start != place:
+            values += found[start:place]
         start = place + 1
         if type(step) is Level:
             _fill(step, found[place], values)

@@ -22,7 +22,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from .decode import decode
+from .decode import decode, decode_refused
 from .rings import Digest, Ring, digest_of, read_ring
 
 NOT_FINITE = f"x{secrets.token_hex(16)}"  # in the place of NaN and infinities
@@ -31,10 +31,11 @@ _CUT_JSON, _NOT_FINITE_JSON = f'"{_CUT}"'.encode(), f':"{NOT_FINITE}"'.encode()
 _NO_NUMBER = re.compile(rb":\s*+[-+]?(?:NaN|Inf(?:inity)?)(?=[\s,}])")
 _SOME_OBJECTS: list[dict[str, object]] = [{}]
 _LEVELS = 6  # of objects within objects; deeper pages are decoded without bounds
+_DEEPEST = 100  # levels that settings can ask for
 _LOOSE_FOR = 64  # pages after one with values out of bounds
 _UNSIGNED = 2**64
 
-_Refusal = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_REFUSAL = (msgspec.MsgspecError, UnicodeDecodeError)
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -61,7 +62,7 @@ class Content:
 
     def without_marks(self) -> Mapping[str, object]:
         """The page as the general decoder has it."""
-        return _unmarked(self.page) if self.marked else self.page
+        return _unmarked(self.page, _DEEPEST) if self.marked else self.page
 
 
 class _Excerpt(NamedTuple):
@@ -90,7 +91,13 @@ class StrictDecoder:
         """The object; ``known`` are the rings of the page before. Raises InvalidPayload if the page is none."""
         if isinstance(body, bytes):
             excerpt = _cut(body, self._with_sizes) if self._with_rings else None
-            content = self._try(excerpt.body if excerpt else body)
+            text = excerpt.body if excerpt else body
+            try:
+                content = self._try(text)
+            except RecursionError:
+                return Content(decode(body))
+            if content is None and excerpt and (page := decode_refused(text)):
+                content = Content(page)
             if content and (excerpt is None or _put_back(excerpt, content.page, known)):
                 return content
         return Content(decode(body))
@@ -98,8 +105,9 @@ class StrictDecoder:
     def _try(self, body: bytes) -> Content | None:
         content = self._parse(body)
         if content is None and (b"NaN" in body or b"Inf" in body):
-            content = self._parse(_NO_NUMBER.sub(_NOT_FINITE_JSON, body), marked=True)
-            if content and not isinstance(content.page.get("cmdline", []), list):
+            body, found = _NO_NUMBER.subn(_NOT_FINITE_JSON, body)
+            content = self._parse(body, marked=True) if found else None
+            if content and not _is_command_line(content.page.get("cmdline", [])):
                 return None  # compared from page to page, and NaN is not even equal to itself
         return content
 
@@ -109,11 +117,11 @@ class StrictDecoder:
                 return Content(self._decode_bound(body), strict=True, bound=True, marked=marked)
         except msgspec.ValidationError:
             self._loose_for = _LOOSE_FOR
-        except _Refusal:
+        except _REFUSAL:
             return None
         try:
             page = _decode_loosely(body)
-        except _Refusal:
+        except _REFUSAL:
             return None
         self._loose_for -= 1
         return Content(page, strict=True, marked=marked)
@@ -168,7 +176,7 @@ def _rings(excerpt: _Excerpt, known: Digest | None) -> tuple[Ring, Ring] | None:
 def _are_objects(text: bytes) -> bool:
     try:
         return bool(_skip_objects(text))
-    except _Refusal:
+    except (*_REFUSAL, RecursionError):
         return False
 
 
@@ -184,8 +192,16 @@ def _bound_decoder(text_limit: int) -> Callable[[bytes], dict[str, Any]]:
     return msgspec.json.Decoder(dict[str, level]).decode
 
 
-def _unmarked(level: Mapping[str, object]) -> dict[str, object]:
+def _is_command_line(value: object) -> bool:
+    return isinstance(value, list) and set(map(type, value)) <= {str}
+
+
+def _unmarked(level: Mapping[str, object], below: int) -> dict[str, object]:
     return {
-        key: math.nan if value == NOT_FINITE else _unmarked(value) if isinstance(value, dict) else value
+        key: math.nan
+        if value == NOT_FINITE
+        else _unmarked(value, below - 1)
+        if below and isinstance(value, dict)
+        else value
         for key, value in level.items()
     }
