@@ -5,6 +5,7 @@ FROM ${BASE} AS build
 WORKDIR /build
 RUN python -m venv --without-pip /opt/expvastic
 COPY pyproject.toml README.md LICENSE ./
+COPY bin ./bin
 COPY src ./src
 RUN python -m pip --python /opt/expvastic/bin/python install --no-cache-dir .
 

@@ -9,7 +9,7 @@ import anyio
 
 from expvastic.datatypes import Container, Page, Reading
 from expvastic.reader import Reader
-from expvastic.recorder import RECORDED, Recorder, Verdict
+from expvastic.recorder import RECORDED, Recorder, Searched, Verdict
 from expvastic.settings import SettingsModel
 
 Step = Exception | bytes | float | Callable[[], Any]
@@ -70,9 +70,16 @@ class FakeSink:
         self.entered = 0
         self.left = 0
         self.times: list[float] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.asked: list[list[str]] = []
+        self.found: set[str] | Exception = set()
 
     def make(self) -> FakeRecorder:
         return FakeRecorder(self)
+
+    def make_wide(self) -> WideRecorder:
+        return WideRecorder(self)
 
 
 class FakeRecorder(Recorder[Nothing]):
@@ -115,6 +122,26 @@ class FakeRecorder(Recorder[Nothing]):
             if verdict.outcome.value == "recorded" and container.id not in known:
                 self.sink.recorded.append(container)
         return verdicts
+
+
+class WideRecorder(FakeRecorder, Searched):
+    """Takes several batches at once, and is asked about what is in doubt."""
+
+    concurrency: ClassVar = 4
+
+    async def record(self, batch: Sequence[Container]) -> Sequence[Verdict]:
+        self.sink.under_way += 1
+        self.sink.most_under_way = max(self.sink.most_under_way, self.sink.under_way)
+        try:
+            return await super().record(batch)
+        finally:
+            self.sink.under_way -= 1
+
+    async def find(self, batch: Sequence[Container]) -> Sequence[bool]:
+        self.sink.asked.append([container.id for container in batch])
+        if isinstance(self.sink.found, Exception):
+            raise self.sink.found
+        return [container.id in self.sink.found for container in batch]
 
 
 class Log:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
@@ -19,8 +20,8 @@ class Pair:
     """Feeds both the same pages; raises Violation at the first difference."""
 
     def __init__(self, prefix: str = "expvar", go_runtime: bool = True, **settings: Any) -> None:
-        self.lean = _make(prefix, go_runtime, settings, lean=True)
-        self.general = _make(prefix, go_runtime, settings, lean=False)
+        self._make = functools.partial(_make, prefix, go_runtime, settings)
+        self.lean, self.general = self._make(lean=True), self._make(lean=False)
         self._steps = 0
 
     def read(self, body: bytes | Mapping[str, object]) -> list[Container]:
@@ -33,6 +34,13 @@ class Pair:
             raise Violation(f"the lean way differs: {difference}", body if isinstance(body, bytes) else b"")
         return lean[0]
 
+    def restart(self) -> None:
+        """Go on in another process, as it were: both with what the other of them knew."""
+        lean, general = self._make(lean=True), self._make(lean=False)
+        lean.restore(self.general.knowledge())
+        general.restore(self.lean.knowledge())
+        self.lean, self.general = lean, general
+
     @property
     def short_ways(self) -> int:
         """How many pages went the short way."""
@@ -43,7 +51,7 @@ class Pair:
             lean, general = getattr(self.lean, name), getattr(self.general, name)
             if lean != general:
                 return f"{name} is {lean}, should be {general}"
-        return ""
+        return "" if self.lean.knowledge() == self.general.knowledge() else "what is known of the target"
 
 
 def _make(prefix: str, go_runtime: bool, settings: Mapping[str, Any], *, lean: bool) -> Interpreter:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from expvastic.datatypes import Container, Kind, ListOf, Scalar
+from expvastic.datatypes import Container, Kind, ListOf, Poll, Scalar
 
 START = 1_795_231_860_000_000  # 2026-11-21T03:31:00Z, in microseconds
 
@@ -36,6 +36,11 @@ def make_container(
 def make_containers(count: int, reader: str = "app", first: int = 0) -> list[Container]:
     """So many containers with numbers that follow one another."""
     return [make_container(number, reader) for number in range(first, first + count)]
+
+
+def make_poll(*containers: Container, number: int = 1, knowledge: bytes = b"") -> Poll:
+    """A poll that gave these containers; without any, one of the reader ``app``."""
+    return Poll(containers[0].reader if containers else "app", number, containers, knowledge)
 
 
 def _spell(moment: int) -> str:

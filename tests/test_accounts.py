@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from expvastic.accounts import process_fields, reader_fields, recorder_fields
+from expvastic.accounts import lag_seconds, process_fields, reader_fields, recorder_fields
 from snapshots import STARTED, make_reader, make_recorder, make_snapshot
 
 
@@ -62,6 +62,18 @@ def test_the_law_can_be_checked_from_a_recorders_fields() -> None:
 
     settled = [fields[name] for name in ("recorded", "refused", "shed", "waiting", "out")]
     assert fields["offered"] == sum(number for number in settled if isinstance(number, int)) == 95
+
+
+@pytest.mark.parametrize(
+    ("waiting", "out", "last_success", "lag"),
+    [(3, 0, STARTED + 20, 40.0), (0, 1, STARTED + 20, 40.0), (0, 0, STARTED, 0.0), (1, 0, 0.0, 60.0), (1, 0, 9e9, 0.0)],
+)
+def test_a_recorder_lags_from_its_last_success_while_something_is_there_for_it(
+    waiting: int, out: int, last_success: float, lag: float
+) -> None:
+    recorder = make_recorder(waiting=waiting, out=out, last_success=last_success)
+
+    assert lag_seconds(recorder, STARTED + 60, STARTED) == lag
 
 
 def test_a_clock_that_stepped_back_gives_no_negative_uptime() -> None:

@@ -21,11 +21,12 @@ from house import PACKAGE, ROOT, Import, Module, eager_closure, modules, own
 RUNGS = {
     0: "errors datatypes",
     1: "settings telemetry accounts pacing routes interpreter document pages outcomes",
-    2: "reader recorder buffer",
-    3: "engine delivery waiting outcomes.verdicts outcomes.quarantine readers recorders buffers clients views listener",
+    2: "reader recorder buffer state",
+    3: "engine delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals outcomes.standing "
+    "outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
-    5: "pipeline",
-    6: "cli __main__",
+    5: "pipeline assembly upkeep",
+    6: "cli dashboards __main__",
 }
 ARROWS = {
     *(
@@ -35,12 +36,23 @@ ARROWS = {
         ("pages", "settings"),
         ("outcomes", "settings"),
         ("accounts", "telemetry"),
+        ("telemetry", "outcomes"),
     ),
-    *(("engine", "delivery"), ("delivery", "outcomes"), ("delivery", "waiting"), ("listener", "views")),
-    *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli")),
+    *(
+        ("engine", "delivery"),
+        ("delivery", "batches"),
+        ("batches", "waiting"),
+        ("batches", "outcomes"),
+        ("delivery", "handover"),
+        ("delivery", "syncing"),
+        ("delivery", "waiting"),
+    ),
+    *(("delivery", "outcomes"), ("handover", "outcomes"), ("listener", "views")),
+    *(("pipeline", "assembly"), ("pipeline", "upkeep"), ("assembly", "upkeep")),
+    *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli"), ("cli", "dashboards")),
 }
 PLACES = {name: rung for rung, names in RUNGS.items() for name in names.split()}
-IMPURE = {"anyio", "asyncio", "elastic_transport", "elasticsearch", "h11", "httpx", "socket", "structlog"}
+IMPURE = {"anyio", "asyncio", "elastic_transport", "elasticsearch", "h11", "httptools", "httpx", "socket", "structlog"}
 HEAVY = {"elastic_transport", "elasticsearch", "h11", "httpcore", "httpx", "structlog"}
 LAZY_FOR_HELP = HEAVY | {"anyio", "pydantic", "yaml"}
 HOUSE = modules()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from configured import REST, complaints, with_reader
+from configured import REST, complaints, load_text, with_reader
 from expvastic.config.complaints import Complaints, listed, printable
 
 
@@ -231,7 +231,9 @@ def test_a_part_that_is_no_mapping_or_empty_is_told(part: str, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ("state_dir: /var/lib/x", "state_dir: not available in this version, which keeps its buffers in memory; take"),
+        ("state_dir: ''", "state_dir: not the name of a folder; write it like /var/lib/expvastic"),
+        ('state_dir: "/a\\0b"', "state_dir: not the name of a folder; write it like /var/lib/expvastic"),
+        ("state_dir: [a]", "state_dir: must be"),
         ("log_level: verbose", "log_level: must be debug, info, warn, warning or error"),
         ("loglevel: info", "loglevel: unknown key; did you mean log_level?"),
         ("debug_evel: loud", "log_level: must be debug, info, warn, warning or error"),
@@ -244,6 +246,40 @@ def test_a_wrong_setting_is_told(setting: str, message: str, tmp_path: Path) -> 
     (said,) = complaints(f"settings:\n  {setting}\n" + with_reader("endpoint: h:1"), tmp_path)
 
     assert said.startswith(f"expvastic.yml:2 settings.{message}")
+
+
+def on_disk(settings: str) -> str:
+    buffer = "es: {type: sink,\n    Buffer:\n      {max_bytes: 1 MiB,\n      Type: Disk}}"
+    return settings + with_reader("endpoint: h:1").replace("es: {type: sink}", buffer)
+
+
+@pytest.mark.parametrize("settings", ["", "settings:\n", "settings: {log_level: info}\n", "settings: {state_dir: }\n"])
+def test_a_buffer_on_disk_without_a_state_directory_is_told(settings: str, tmp_path: Path) -> None:
+    line = 9 + settings.count("\n")
+
+    assert complaints(on_disk(settings), tmp_path) == [
+        f"expvastic.yml:{line} recorders.es.buffer.type: disk needs settings.state_dir"
+    ]
+
+
+@pytest.mark.parametrize(("buffer", "is_told"), [("", True), ("type: disk, ", True), ("type: memory, ", False)])
+def test_a_buffer_on_disk_that_is_too_small_for_the_books_is_told(buffer: str, is_told: bool, tmp_path: Path) -> None:
+    described = f"es: {{type: sink, buffer: {{{buffer}max_bytes: 1000 KB}}}}"
+    text = "settings: {state_dir: x}\n" + with_reader("endpoint: h:1").replace("es: {type: sink}", described)
+    if not is_told:
+        load_text(text, tmp_path)
+        return
+
+    [said] = complaints(text, tmp_path)
+
+    assert "recorders.es.buffer.max_bytes: must be at least 1 MiB on disk" in said
+
+
+@pytest.mark.parametrize("settings", ["settings: {state_dir: ''}\n", "settings: {state_dir: x, grace: no}\n"])
+def test_where_the_settings_are_wrong_nobody_asks_for_a_state_directory(settings: str, tmp_path: Path) -> None:
+    [said] = complaints(on_disk(settings), tmp_path)
+
+    assert "settings.state_dir:" in said or "settings.grace:" in said
 
 
 def test_settings_that_are_no_mapping_are_told(tmp_path: Path) -> None:

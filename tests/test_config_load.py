@@ -262,6 +262,26 @@ def test_without_settings_there_are_the_defaults(tmp_path: Path) -> None:
     assert (settings.state_dir, settings.listen) == (None, None)
 
 
+@pytest.mark.parametrize(("path", "taken"), [("/var/lib/x", "/var/lib/x"), ("./x y", "./x y"), ("2026", "2026")])
+def test_a_state_directory_and_what_is_kept_there_are_taken_as_they_are_written(
+    path: str, taken: str, tmp_path: Path
+) -> None:
+    buffer = "es: {type: sink, buffer: {type: disk, segment_bytes: 1 MiB, sync: Always}}"
+    text = f"settings: {{state_dir: {path}}}\n" + with_reader("endpoint: h:1").replace("es: {type: sink}", buffer)
+
+    config = load_text(text, tmp_path)
+
+    assert config.settings.state_dir == taken
+    settings = config.recorders["es"].delivery.buffer
+    assert (settings.type, settings.segment_bytes, settings.sync) == ("disk", 2**20, "always")
+
+
+def test_what_a_buffer_on_disk_takes_is_no_harm_in_memory(tmp_path: Path) -> None:
+    text = with_reader("endpoint: h:1").replace("es: {type: sink}", "es: {type: sink, buffer: {sync: never}}")
+
+    assert load_text(text, tmp_path).recorders["es"].delivery.buffer.type is None
+
+
 @pytest.mark.parametrize(
     "listen", ["127.0.0.1:8642", "localhost:1", "[::1]:80", "unix:/run/expvastic.sock", "public://0.0.0.0:80"]
 )

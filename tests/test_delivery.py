@@ -13,11 +13,13 @@ import pytest
 from expvastic.buffer import BufferSettings
 from expvastic.buffers.memory import MemoryBuffer
 from expvastic.datatypes import Container
-from expvastic.delivery import Delivery, DeliverySettings
+from expvastic.delivery import Delivery, DeliverySettings, Left
 from expvastic.errors import RecorderLost, RecordError
+from expvastic.outcomes.ledger import Ledger
+from expvastic.outcomes.verdicts import Verdicts
 from expvastic.recorder import DUPLICATE, RECORDED, Outcome, Verdict
-from fakes import FOREVER, FakeSink, Log
-from samples import make_container, make_containers
+from fakes import FOREVER, Act, FakeSink, Log
+from samples import make_container, make_containers, make_poll
 
 pytestmark = pytest.mark.virtual_time
 DOWN = RecordError("sink: connection refused")
@@ -34,20 +36,32 @@ def blocked(batch: Sequence[Container]) -> list[Verdict]:
 class Bench:
     """One delivery and its sink."""
 
-    def __init__(self, sink: FakeSink | None = None, *, shares: bool = False, max_bytes: int = 10**9, **settings: Any):
+    def __init__(
+        self,
+        sink: FakeSink | None = None,
+        *,
+        shares: bool = False,
+        max_bytes: int = 10**9,
+        max_age: float | None = None,
+        is_wide: bool = False,
+        **settings: Any,
+    ):
         self.sink = sink or FakeSink()
         self.log = Log()
         self.settings = DeliverySettings.model_validate(settings)
+        ledger = Ledger()
+        log: Any = self.log
         self.delivery = Delivery(
             "es",
             "fake",
-            self.sink.make,
-            MemoryBuffer(BufferSettings(max_bytes=max_bytes)),
+            self.sink.make_wide if is_wide else self.sink.make,
+            MemoryBuffer(BufferSettings(max_bytes=max_bytes, max_age=max_age), ledger),
+            ledger,
             self.settings,
-            self.log,
-            shares=shares,
+            log,
+            verdicts=Verdicts(ledger, log, shares=shares),
             draw=lambda: 1.0,
-        )  # type: ignore[arg-type]
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -66,7 +80,7 @@ class Bench:
     def offer(self, count: int = 1, first: int = 0) -> list[Container]:
         containers = make_containers(count, first=first)
         for container in containers:
-            self.delivery.offer(container)
+            self.delivery.offer(make_poll(container))
         return containers
 
     def check(self) -> None:
@@ -200,7 +214,7 @@ async def test_entering_has_a_deadline() -> None:
         await anyio.sleep(20)
 
     assert bench.delivery.statistics().failures == 1
-    assert bench.ledger.recorded == 1
+    assert bench.ledger.totals["recorded"] == 1
 
 
 async def test_containers_to_be_tried_again_are_retried_alone() -> None:
@@ -213,7 +227,7 @@ async def test_containers_to_be_tried_again_are_retried_alone() -> None:
         await anyio.sleep(30)
 
     assert bench.sink.batches == [offered, [offered[0], offered[2]]]
-    assert bench.ledger.recorded == 4
+    assert bench.ledger.totals["recorded"] == 4
     assert bench.delivery.statistics().state == "closed"
 
 
@@ -226,22 +240,85 @@ async def test_a_batch_of_which_everything_is_to_be_tried_again_counts_as_a_fail
         await anyio.sleep(200)
 
     assert state == "dropped"
-    assert bench.ledger.recorded == 4
+    assert bench.ledger.totals["recorded"] == 4
+
+
+def refusing(*numbers: int, field: str = "expvar.count", without_salvage: bool = False) -> Act:
+    """Refuse some documents, by their numbers; also when they come without the field, unless that will do."""
+
+    def judge(batch: Sequence[Container]) -> list[Verdict]:
+        refused = Verdict(Outcome.REFUSED, "400 document_parsing_exception", "not a number", field)
+        return [
+            refused
+            if int(each.id[-6:]) in numbers and (without_salvage or b'"expvar.count"' in each.document)
+            else RECORDED
+            for each in batch
+        ]
+
+    return judge
 
 
 async def test_refused_documents_are_counted_by_reason_said_once_and_cost_nothing_else() -> None:
-    def second_refused(batch: Sequence[Container]) -> list[Verdict]:
-        refused = Verdict(Outcome.REFUSED, "400 document_parsing_exception", "not a number", "expvar.count")
-        return [refused if number == 1 else RECORDED for number in range(len(batch))]
-
-    bench = Bench(FakeSink(acts=[second_refused, second_refused]), batch={"count": 3})
+    bench = Bench(FakeSink(acts=[refusing(1, 4, without_salvage=True)] * 20), batch={"count": 3})
     async with bench.running():
         bench.offer(6)
         await anyio.sleep(5)
 
     assert dict(bench.ledger.refused) == {"400 document_parsing_exception": 2}
-    assert bench.ledger.recorded == 4
-    assert bench.log.said() == ["document refused"]
+    assert bench.ledger.totals["recorded"] == 4
+    assert bench.log.said().count("document refused") == 1
+    bench.check()
+
+
+async def test_a_document_refused_for_one_field_is_recorded_without_it() -> None:
+    bench = Bench(FakeSink(acts=[refusing(1)] * 20), batch={"count": 3})
+    async with bench.running():
+        bench.offer(3)
+        await anyio.sleep(5)
+
+    assert (bench.ledger.totals["recorded"], bench.ledger.totals["salvaged"]) == (3, 1)
+    salvaged = {container.id: container.document for container in bench.sink.recorded}["app-000001"]
+    assert salvaged.endswith(b'"event.dataset":"expvar","expvar_refused":["expvar.count=1"]}')
+    bench.check()
+
+
+async def test_a_field_refused_in_three_batches_is_taken_out_beforehand() -> None:
+    bench = Bench(FakeSink(acts=[refusing(*range(10))] * 20), batch={"count": 2})
+    async with bench.running():
+        for first in range(0, 10, 2):
+            bench.offer(2, first=first)
+            await anyio.sleep(2)
+
+    assert len(bench.sink.batches) == 3 * 2 + 2, "the last two batches were sent once"
+    assert bench.ledger.totals["salvaged"] == 10
+    assert "field taken out beforehand" in bench.log.said("warning")
+    bench.check()
+
+
+async def test_a_destination_that_refuses_everything_of_two_readers_keeps_its_data() -> None:
+    everything = refusing(*range(100), without_salvage=True)
+    bench = Bench(FakeSink(acts=[everything] * 100), backoff=100)
+    async with bench.running():
+        for number in range(10):
+            bench.delivery.offer(make_poll(make_container(number, "app")))
+            bench.delivery.offer(make_poll(make_container(number, "other")))
+        await anyio.sleep(400)
+        refused, is_blocked = bench.ledger.refused.total(), bench.delivery.statistics().is_blocked
+        bench.sink.acts = []
+        await anyio.sleep(60)
+
+    assert (refused, is_blocked) == (0, True)
+    assert len(bench.sink.recorded) == bench.ledger.totals["recorded"] == 20
+    bench.check()
+
+
+async def test_documents_of_one_reader_that_are_all_refused_are_given_up() -> None:
+    bench = Bench(FakeSink(acts=[refusing(*range(100), without_salvage=True)] * 100), backoff=100)
+    async with bench.running():
+        bench.offer(10)
+        await anyio.sleep(400)
+
+    assert bench.ledger.refused.total() == 10
     bench.check()
 
 
@@ -257,7 +334,7 @@ async def test_a_blocked_destination_keeps_its_data_is_said_once_and_retried_slo
     assert [round(later - sooner) for sooner, later in itertools.pairwise(bench.sink.times)] == [30, 30]
     assert bench.sink.recorded == offered
     assert bench.log.said() == ["destination blocked", "destination open again"]
-    assert bench.ledger.blocked == 4
+    assert bench.ledger.totals["blocked"] == 4
 
 
 async def test_fresh_data_for_a_blocked_destination_does_not_make_it_be_asked_more_often() -> None:
@@ -267,7 +344,7 @@ async def test_fresh_data_for_a_blocked_destination_does_not_make_it_be_asked_mo
             bench.offer(1, first=number)
             await anyio.sleep(1)
 
-    assert len(bench.sink.batches) <= 5
+    assert len(bench.sink.batches) <= 8, "a slow start, and no more"
     assert bench.delivery.statistics().state == "closed"
     bench.check()
 
@@ -281,7 +358,7 @@ async def test_a_recorder_on_probation_whose_destination_is_blocked_is_well_itse
         await anyio.sleep(100)
 
     assert state == "closed"
-    assert len(bench.sink.batches) <= 5
+    assert len(bench.sink.batches) <= 8, "a slow start, and no more"
     assert {container.id for container in bench.sink.recorded} == {container.id for container in offered}
 
 
@@ -308,7 +385,11 @@ async def test_a_known_id_is_a_conflict_at_the_first_try_and_a_duplicate_after_i
         bench.offer(3, first=2)
         await anyio.sleep(30)
 
-    assert (bench.ledger.conflicts, bench.ledger.duplicates, bench.ledger.recorded) == (2, 3, 5)
+    assert (bench.ledger.totals["conflicts"], bench.ledger.totals["duplicates"], bench.ledger.totals["recorded"]) == (
+        2,
+        3,
+        5,
+    )
     assert "id was there already at the first try" in bench.log.said("warning")
 
 
@@ -317,7 +398,11 @@ async def test_a_known_id_in_a_shared_destination_is_no_alarm() -> None:
     bench.offer(2)
     await bench.drained()
 
-    assert (bench.ledger.shared, bench.ledger.conflicts, bench.ledger.recorded) == (2, 0, 2)
+    assert (bench.ledger.totals["shared"], bench.ledger.totals["conflicts"], bench.ledger.totals["recorded"]) == (
+        2,
+        0,
+        2,
+    )
     assert bench.log.said() == []
 
 
@@ -369,19 +454,14 @@ async def test_each_time_of_shedding_is_said() -> None:
 
 
 async def test_what_is_too_old_is_shed_while_the_recorder_is_away() -> None:
-    log, sink = Log(), FakeSink(acts=[RecorderLost("gone")], entries=[None, *[DOWN] * 100])
-    settings = DeliverySettings()
-    buffer = MemoryBuffer(BufferSettings(max_bytes=10**9, max_age=60))
-    delivery = Delivery("es", "fake", sink.make, buffer, settings, log, draw=lambda: 1.0)  # type: ignore[arg-type]
-    async with anyio.create_task_group() as group:
-        group.start_soon(delivery.run)
+    bench = Bench(FakeSink(acts=[RecorderLost("gone")], entries=[None, *[DOWN] * 100]), max_age=60)
+    async with bench.running():
         for number in range(100):
-            delivery.offer(make_container(number))
+            bench.offer(1, first=number)
             await anyio.sleep(1)
-        group.cancel_scope.cancel()
 
-    assert delivery.ledger.shed["expired"] == pytest.approx(40, abs=2)
-    assert delivery.statistics().is_balanced
+    assert bench.ledger.shed["expired"] == pytest.approx(40, abs=2)
+    bench.check()
 
 
 async def test_closing_delivers_what_waits_without_waiting_for_more() -> None:
@@ -395,7 +475,7 @@ async def test_closing_delivers_what_waits_without_waiting_for_more() -> None:
 
     assert anyio.current_time() - started < 0.1
     assert bench.sink.recorded == offered
-    assert bench.delivery.abandon() == 0
+    assert bench.delivery.end() == Left(lost=0, kept=0)
 
 
 async def test_closing_ends_a_long_pause_and_tries_again() -> None:
@@ -422,7 +502,7 @@ async def test_what_cannot_be_delivered_in_the_grace_period_is_counted_as_lost()
         await anyio.sleep(5)
         group.cancel_scope.cancel()
 
-    assert bench.delivery.abandon() == 7
+    assert bench.delivery.end() == Left(lost=7, kept=0)
     assert dict(bench.ledger.shed) == {"lost_at_exit": 7}
     assert bench.sink.left == bench.sink.entered == 1
     bench.check()
@@ -449,4 +529,108 @@ async def test_no_container_is_lost_or_doubled_under_random_trouble() -> None:
 
         ids = [container.id for container in sink.recorded]
         assert sorted(ids) == [container.id for container in offered]
-        assert bench.ledger.recorded == 200
+        assert bench.ledger.totals["recorded"] == 200
+
+
+async def test_a_backlog_is_brought_by_more_and_more_batches_at_once() -> None:
+    bench = Bench(FakeSink(acts=[1.0] * 100), is_wide=True, batch={"count": 10, "newest_every": 0})
+    bench.offer(400)
+    started = anyio.current_time()
+    await bench.drained()
+
+    assert bench.sink.most_under_way == 4
+    assert bench.sink.times[0] == bench.sink.times[1] - 1.0 == started, "one to begin with"
+    assert anyio.current_time() - started < 16, "40 batches of a second each"
+    assert len(bench.sink.recorded) == 400
+
+
+async def test_of_several_batches_that_fail_at_once_one_counts() -> None:
+    acts: list[Act] = [1.0] * 30
+    bench = Bench(FakeSink(acts=acts), is_wide=True, batch={"count": 10, "newest_every": 0}, timeout=5, backoff=3)
+    async with bench.running():
+        bench.offer(1_000)
+        await anyio.sleep(8.5)
+        bench.sink.acts = [FOREVER] * 4
+        await anyio.sleep(6)
+        after = bench.delivery.statistics()
+        await anyio.sleep(100)
+
+    assert (after.state, after.failures, after.lanes) == ("failing", 4, 1)
+    assert len(bench.sink.recorded) == 1_000
+    bench.check()
+
+
+async def test_a_busy_destination_gets_half_as_many_batches_at_once() -> None:
+    def half_again(batch: Sequence[Container]) -> list[Verdict]:
+        return [RECORDED if number % 2 else Verdict(Outcome.AGAIN, "429") for number in range(len(batch))]
+
+    bench = Bench(FakeSink(acts=[1.0] * 12), is_wide=True, batch={"count": 10, "newest_every": 0})
+    async with bench.running():
+        bench.offer(2_000)
+        await anyio.sleep(3.5)
+        before = bench.delivery.statistics().lanes
+        bench.sink.acts = [half_again]
+        await anyio.sleep(0.6)
+        after = bench.delivery.statistics().lanes
+
+    assert (before, after) == (4, 2)
+
+
+async def test_what_is_in_doubt_is_asked_for_before_it_is_sent_again() -> None:
+    sink = FakeSink(acts=[RecordError("no answer")])
+    sink.found = {"app-000001"}
+    bench = Bench(sink, is_wide=True)
+    async with bench.running():
+        bench.offer(3)
+        await anyio.sleep(60)
+
+    assert sink.asked == [["app-000000", "app-000001", "app-000002"]]
+    assert [container.id for container in sink.recorded] == ["app-000000", "app-000002"]
+    assert (bench.ledger.totals["duplicates"], bench.ledger.totals["recorded"]) == (1, 3)
+
+
+async def test_what_was_certainly_not_recorded_is_not_asked_for() -> None:
+    bench = Bench(FakeSink(acts=[RecordError("connection refused", in_doubt=False), again]), is_wide=True)
+    async with bench.running():
+        bench.offer(3)
+        await anyio.sleep(60)
+
+    assert bench.sink.asked == []
+    assert len(bench.sink.recorded) == 3
+
+
+async def test_nothing_in_doubt_is_sent_while_the_answer_is_missing() -> None:
+    sink = FakeSink(acts=[RecordError("no answer")])
+    sink.found = RecordError("search failed")
+    bench = Bench(sink, is_wide=True, backoff=100)
+    async with bench.running():
+        bench.offer(3)
+        await anyio.sleep(60)
+        batches = len(sink.batches)
+        sink.found = set()
+        await anyio.sleep(60)
+
+    assert batches == 1
+    assert len(sink.recorded) == 3
+
+
+async def test_while_a_backlog_drains_every_fourth_batch_has_the_newest() -> None:
+    bench = Bench(batch={"count": 10})
+    bench.offer(100)
+    await bench.drained()
+
+    firsts = [batch[0].id for batch in bench.sink.batches]
+    assert firsts[:4] == ["app-000000", "app-000010", "app-000020", "app-000090"]
+    assert sorted(container.id for container in bench.sink.recorded) == [f"app-{number:06d}" for number in range(100)]
+
+
+async def test_a_delivery_that_is_held_brings_nothing_and_says_why_once() -> None:
+    bench = Bench()
+    bench.delivery.held = "its buffer holds data for another destination"
+    async with bench.running():
+        bench.offer(3)
+        await anyio.sleep(100)
+        state = bench.delivery.statistics()
+
+    assert (bench.sink.batches, state.state, state.waiting) == ([], "held", 3)
+    assert bench.log.said("error") == ["recorder waits"]

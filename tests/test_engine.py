@@ -3,7 +3,7 @@ from typing import Any
 import anyio
 import pytest
 
-from expvastic.datatypes import Container
+from expvastic.datatypes import Container, Poll
 from expvastic.document import Identity
 from expvastic.engine import Engine, EngineSettings
 from expvastic.errors import ReadError
@@ -19,8 +19,11 @@ class Outlet:
     def __init__(self) -> None:
         self.containers: list[Container] = []
 
-    def offer(self, container: Container) -> None:
-        self.containers.append(container)
+        self.polls: list[Poll] = []
+
+    def offer(self, poll: Poll) -> None:
+        self.polls.append(poll)
+        self.containers += poll.containers
 
 
 class Bench:
@@ -64,6 +67,15 @@ async def test_every_delivery_gets_the_very_same_containers() -> None:
     first, *others = (outlet.containers for outlet in bench.outlets)
     assert len(first) == 2
     assert all(other == first for other in others)
+
+
+async def test_polls_are_numbered_and_an_engine_goes_on_where_another_ended() -> None:
+    bench = Bench()
+    bench.engine.go_on(41, b"")
+    await bench.run_for(15)
+
+    assert [poll.number for poll in bench.outlets[0].polls] == [42, 43]
+    assert [poll.knowledge for poll in bench.outlets[0].polls] == [b"", b""], "nobody keeps it"
 
 
 async def test_a_slow_poll_does_not_shift_the_grid() -> None:

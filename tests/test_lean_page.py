@@ -95,6 +95,18 @@ def test_a_life_is_the_same(life: list[bytes], settings: dict[str, Any]) -> None
         pair.read(body)
 
 
+@pytest.mark.parametrize("life", LIVES.values(), ids=LIVES)
+def test_a_life_is_the_same_beyond_the_end_of_this_process(life: list[bytes]) -> None:
+    pair = Pair()
+    for _ in range(5):
+        pair.read(life[0])
+
+    for body in [*life[1:], *life]:
+        pair.restart()
+        pair.read(body)
+        pair.read(body)
+
+
 @pytest.mark.parametrize(("_name", "body"), CORPUS, ids=[name for name, _ in CORPUS])
 def test_whatever_json_is_or_is_not_is_the_same(_name: str, body: bytes) -> None:
     pair = Pair()

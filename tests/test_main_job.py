@@ -401,7 +401,7 @@ def test_every_buffer_has_its_share_of_the_memory(tmp_path: Path) -> None:
 
     pipeline = Pipeline(load(tmp_path / "c.yml"))
 
-    assert {delivery._buffer._max_bytes for delivery in pipeline.deliveries.values()} == {4 * 2**20}  # type: ignore[attr-defined]
+    assert {delivery.buffer._max_bytes for delivery in pipeline.deliveries.values()} == {4 * 2**20}  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("grace", [0.3, 1.0, 2.0])

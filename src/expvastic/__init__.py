@@ -16,6 +16,7 @@ The map of the house, in the order in which a page meets its rooms::
     views/        telemetry as text               listener/  serves the views
     settings      how settings are written        errors     what can go wrong, and what is done about it
     logs          readable or JSON, no secrets    cli/       the commands
+    dashboards/   what Kibana and others show
 
 A module imports only from rungs below its own; ``tests/test_architecture.py`` draws the ladder and keeps it.
 """

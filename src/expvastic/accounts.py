@@ -57,12 +57,20 @@ def recorder_fields(statistics: DeliveryStatistics) -> Fields:
         "conflicts": statistics.conflicts,
         "shared": statistics.shared,
         "failure_store": statistics.failure_store,
+        "salvaged": statistics.salvaged,
+        "replayed": statistics.replayed,
+        "quarantined": statistics.quarantined,
         "refused": sum(statistics.refused.values()),
         "shed": sum(statistics.shed.values()),
         "shed_by_reason": dict(statistics.shed),
         "waiting": statistics.waiting,
         "out": statistics.out,
         "buffer_bytes": statistics.weight,
+        "enqueued": statistics.enqueued,
+        "consumed": statistics.consumed,
+        "buffer_errors": sum(statistics.buffer_errors.values()),
+        "buffer_errors_by_type": dict(statistics.buffer_errors),
+        "lanes": statistics.lanes,
         "retried": statistics.retried,
         "blocked": statistics.blocked,
         "batches": statistics.batches,
@@ -70,6 +78,13 @@ def recorder_fields(statistics: DeliveryStatistics) -> Fields:
         "drops": statistics.drops,
     }
     return fields | _where_known({"last_success": statistics.last_success}, statistics.last_error)
+
+
+def lag_seconds(statistics: DeliveryStatistics, time: float, started: float) -> float:
+    """How long a recorder has recorded nothing although something is there for it; 0 if nothing is."""
+    if not statistics.waiting + statistics.out:
+        return 0.0
+    return round(max(0.0, time - max(started, statistics.last_success)), 3)
 
 
 def _ancestral(snapshot: Snapshot) -> Fields:
@@ -112,6 +127,7 @@ def _own(snapshot: Snapshot) -> Fields:
         "dropped_recorders": sum(recorder.state == "dropped" for recorder in recorders),
         "recorded": sum(recorder.recorded for recorder in recorders),
         "duplicates": sum(recorder.duplicates for recorder in recorders),
+        "salvaged": sum(recorder.salvaged for recorder in recorders),
         "refused": sum(sum(recorder.refused.values()) for recorder in recorders),
         "shed": sum(sum(recorder.shed.values()) for recorder in recorders),
         "retried": sum(recorder.retried for recorder in recorders),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -79,15 +80,16 @@ class Container:
 
     ``id`` is given once and goes with the container through every retry. ``time`` is ``@timestamp`` in microseconds
     since the epoch. ``document`` is a JSON object without line breaks, encoded once and shared by all recorders.
+    A container that comes from a disk has no columns (``names``, ``values``): they are the document's last members.
     """
 
     id: str
     time: int
     reader: str
     document: bytes
-    names: tuple[str, ...] = field(repr=False)
-    values: tuple[Scalar | ListOf, ...] = field(repr=False)
-    kinds: bytes = field(repr=False)
+    names: tuple[str, ...] = field(default=(), repr=False)
+    values: tuple[Scalar | ListOf, ...] = field(default=(), repr=False)
+    kinds: bytes = field(default=b"", repr=False)
     weight: int = field(default=0, repr=False)
     """Bytes of memory that keeping this container costs, about; worked out unless given, see `weigh`."""
 
@@ -103,8 +105,27 @@ class Container:
         object.__setattr__(self, "weight", weight)
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.kinds)
 
     def __iter__(self) -> Iterator[Value]:
-        for name, kind, value in zip(self.names, self.kinds, self.values, strict=True):
+        names, values = (self.names, self.values) if self.names else self._decode_columns()
+        for name, kind, value in zip(names, self.kinds, values, strict=True):
             yield Value(name, Kind(kind), value)
+
+    def _decode_columns(self) -> tuple[tuple[str, ...], tuple[Scalar | ListOf, ...]]:
+        members = list(json.loads(self.document).items())[-len(self.kinds) :] if self.kinds else []
+        return tuple(name for name, _ in members), tuple(value for _, value in members)
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """What one poll of a reader gives to each of its recorders.
+
+    ``number`` counts the reader's polls, on through restarts where there is a state directory. ``knowledge`` is what
+    the reader's interpreter knows after this poll, for its successor after a restart; empty where nobody keeps it.
+    """
+
+    reader: str
+    number: int
+    containers: Sequence[Container]
+    knowledge: bytes = b""

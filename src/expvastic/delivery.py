@@ -1,8 +1,9 @@
 """One recorder's worker: batch, retry, drop, rejoin.
 
-Theory of operation: engines put containers into the buffer and go on. One task per recorder takes batches out of it,
-and gives back what was not settled. It enters the recorder, delivers until the circuit drops it, leaves it, pauses,
-and enters a fresh one. Pauses and waits end early when the delivery is asked to close.
+Theory of operation: engines put polls into the buffer and go on. One task per recorder takes batches out of it and
+hands them over, several at once where the recorder can and the flow allows; what was not settled is given back. It
+enters the recorder, delivers until the circuit drops it, leaves it, pauses, and enters a fresh one. Pauses and waits
+end early when the delivery is asked to close.
 """
 
 from __future__ import annotations
@@ -11,20 +12,26 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import anyio
 from pydantic import Field
 
+from .batches import Batches
 from .buffer import BatchSettings, Buffer, BufferSettings, Record
-from .datatypes import Container
-from .errors import RecorderLost, RecordError
-from .outcomes.circuit import Circuit, RetrySettings, State
+from .datatypes import Poll
+from .errors import RecordError, StateError
+from .handover import Handover
+from .outcomes.circuit import Circuit, RetrySettings
+from .outcomes.flow import Flow
 from .outcomes.ledger import Ledger
+from .outcomes.refusals import Refusals
+from .outcomes.standing import Standing
 from .outcomes.verdicts import Sorted, Verdicts
 from .recorder import Recorder
-from .settings import Duration, SettingsModel
+from .settings import ByteSize, Duration, SettingsModel
+from .syncing import Syncing
 from .telemetry import DeliveryStatistics
 from .waiting import Waiting
 
@@ -32,8 +39,8 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 CLOSE_LIMIT = 1.0  # seconds that leaving a recorder may take
-PROBE_COUNT = 10  # containers in the first batch for a recorder on probation
 GROUPED = 0.25  # seconds; what is given back for about the same time is tried again together
+MINUTES_SHOWN = 10
 
 
 class DeliverySettings(SettingsModel):
@@ -49,13 +56,23 @@ class DeliverySettings(SettingsModel):
     """Pauses between tries."""
     buffer: BufferSettings = BufferSettings()
     """What waits while the recorder is busy or away."""
+    quarantine_bytes: ByteSize = 64 * 2**20
+    """With a `state_dir`: bytes of the documents that were refused and are kept, the newest; see `expvastic buffer`."""
+
+
+class Left(NamedTuple):
+    """Containers that were not settled when a delivery ended."""
+
+    lost: int  # with the memory
+    kept: int  # on the disk, for the next start
 
 
 class Delivery:
     """Brings what is offered to one recorder; shared by all engines that route to it.
 
-    ``make`` makes a fresh recorder. ``shares`` says that another recorder writes to the same destination. Nothing that
-    the recorder does or does not do delays ``offer``.
+    ``make`` makes a fresh recorder; ``verdicts`` and ``refusals`` enter what became of containers in the ledger that
+    the buffer keeps, too. While ``held`` says why, nothing is delivered: the user must settle something first. Nothing
+    that the recorder does or does not do delays ``offer``.
     """
 
     def __init__(
@@ -64,65 +81,88 @@ class Delivery:
         type: str,  # noqa: A002  # the word of the configuration
         make: Callable[[], Recorder[Any]],
         buffer: Buffer,
+        ledger: Ledger,
         settings: DeliverySettings,
         log: FilteringBoundLogger,
         *,
-        shares: bool = False,
+        verdicts: Verdicts | None = None,
+        refusals: Refusals | None = None,
         close_limit: float = CLOSE_LIMIT,
         clock: Callable[[], float] = anyio.current_time,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
+        probe = make()
         self.name = name
-        self.ledger = Ledger()
+        self.destination = probe.destination
+        self.ledger = ledger
+        self.buffer = buffer
+        self.held = ""
         self.circuit = Circuit(settings.backoff, settings.retry, draw=draw)
         self._type = type
         self._make = make
-        self._buffer = buffer
         self._settings = settings
-        self._verdicts = Verdicts(self.ledger, log, shares=shares)
-        self._limits = settings.batch
         self._log = log
         self._close_limit = close_limit
         self._clock = clock
+        self._verdicts = verdicts or Verdicts(ledger, log)
+        self._refusals = refusals or Refusals(self._verdicts, log)
+        self._handover = Handover(self.destination, settings.timeout, log, clock)
+        self._flow = Flow(probe.concurrency, settings.batch.count)
+        self._standing = Standing(self.circuit, self._flow, buffer, log, wall)
+        self._syncing = Syncing(buffer, settings.buffer.sync_interval, log)
         self._waiting = Waiting(clock)
-        self._wall = wall
-        self._destination = make().destination
-        self._is_blocked = False
-        self._is_shedding = False
-        self._shed_since_success = False
-        self._batches = 0
-        self._failures = 0
-        self._last_success = 0.0
-        self._last_error = ""
+        self._batches = Batches(buffer, settings.batch, self.circuit, self._flow, self._waiting, clock)
 
-    def offer(self, container: Container) -> None:
-        """Take a container in; when this returns, it is in the buffer or counted as shed."""
+    @property
+    def is_synced_always(self) -> bool:
+        """Whether what was read must be on the disk itself before anything else is done with it."""
+        return self.buffer.is_durable and self._settings.buffer.sync == "always"
+
+    def open(self, now: float) -> None:
+        """Take up what an earlier process left; to be called before ``run``. Blocks; raises StateError.
+
+        ``now`` is the event loop's time, for this may run in another thread.
+        """
+        self.buffer.open(now)
+        try:
+            self._refusals.look()
+        except OSError as error:
+            raise StateError(f"the quarantine of recorder {self.name} cannot be read: {error}") from error
+
+    def offer(self, poll: Poll) -> None:
+        """Take a poll's containers in; when this returns, they are in the buffer or counted as shed."""
         now = self._clock()
-        self.ledger.offered += 1
-        self._expire(now)
-        shed = self._buffer.put(container, now)
-        if shed:
-            self._shed("full", len(shed))
-        self._waiting.tell_due(now + self._buffer.due_in(self._limits, now))
+        self.buffer.expire(now)
+        self.buffer.put(poll, now)
+        self._tell_losses()
+        self._syncing.tell_written()
+        self._batches.tell_put(now)
 
     def close(self) -> None:
         """Ask ``run`` to deliver what waits without further waiting, and to return."""
         self._waiting.close()
 
-    def abandon(self) -> int:
-        """After ``run`` has ended: give up what was not delivered; returns how many containers were lost."""
-        lost = len(self._buffer.clear())
-        if lost:
-            self.ledger.shed["lost_at_exit"] += lost
-        return lost
+    def end(self) -> Left:
+        """After ``run`` has ended: give up what was not delivered, or leave it on the disk."""
+        waiting = self.buffer.waiting + self.buffer.out
+        shed = self.ledger.shed["lost_at_exit"]
+        self.buffer.close(self._clock())
+        lost = self.ledger.shed["lost_at_exit"] - shed
+        return Left(lost, waiting - lost)
 
     async def run(self) -> None:
         """Deliver until closed and empty."""
-        while not self._is_done():
-            await self._waiting.pause()
-            if await self._batch_is_due():  # contact is made when there is something to bring
-                await self._session()
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._syncing.run)
+            if self.held:
+                self._log.error("recorder waits", reason=self.held)
+                await self._waiting.for_close()
+            while not self.held and not self._is_done():
+                await self._waiting.pause()
+                if await self._batches.is_due():  # contact is made when there is something to bring
+                    await self._session()
+            beside.cancel_scope.cancel()
 
     async def contact(self) -> None:
         """Enter a fresh recorder and leave it. Raises RecordError if it cannot be entered."""
@@ -130,54 +170,49 @@ class Delivery:
             pass
 
     def statistics(self) -> DeliveryStatistics:
-        """The numbers since the start."""
-        ledger = self.ledger
+        """The numbers since the start, or since the state directory was made."""
+        ledger, standing, buffer = self.ledger, self._standing, self.buffer
         return DeliveryStatistics(
             type=self._type,
-            destination=self._destination,
-            state=self.circuit.state.value,
-            offered=ledger.offered,
-            recorded=ledger.recorded,
-            duplicates=ledger.duplicates,
-            conflicts=ledger.conflicts,
-            shared=ledger.shared,
-            failure_store=ledger.failure_store,
+            destination=self.destination,
+            state="held" if self.held else self.circuit.state.value,
+            **{name: ledger.totals[name] for name in Ledger.COUNTED},
             refused=dict(ledger.refused),
             shed=dict(ledger.shed),
-            waiting=self._buffer.waiting,
-            out=self._buffer.out,
-            weight=self._buffer.weight,
-            retried=ledger.retried,
-            blocked=ledger.blocked,
-            batches=self._batches,
-            failures=self._failures,
+            waiting=buffer.waiting,
+            out=buffer.out,
+            weight=buffer.weight,
+            enqueued=buffer.enqueued,
+            consumed=buffer.consumed,
+            buffer_errors=dict(buffer.errors),
+            quarantined=self._refusals.quarantined,
+            lanes=self._flow.lanes,
+            batches=standing.batches,
+            failures=standing.failures,
             drops=self.circuit.drops,
-            last_success=self._last_success,
-            last_error=self._last_error,
-            is_blocked=self._is_blocked,
+            last_success=standing.last_success,
+            last_error=self.held or standing.last_error,
+            is_blocked=standing.is_blocked,
+            minutes=ledger.minutes.latest(MINUTES_SHOWN),
         )
 
     def _is_done(self) -> bool:
-        return self._waiting.is_closing and not self._buffer.waiting
+        return self._waiting.is_closing and (not self.buffer.waiting or self._batches.may_stay)
 
     async def _session(self) -> None:
         """Enter the recorder afresh and deliver, until all is done or it is dropped."""
+        began = self._clock()
         try:
             async with self._entered() as recorder:
                 self.circuit.entered()
-                while await self._batch_is_due():
-                    try:
-                        await self._deliver(recorder)
-                    except RecordError as error:
-                        self._failed(error)
-                        if self.circuit.state is State.DROPPED:
-                            break
-                    await self._waiting.pause()
+                async with anyio.create_task_group() as lanes:
+                    while records := await self._batches.next():
+                        lanes.start_soon(self._deliver, recorder, records)
         except RecordError as error:
-            self._failed(error)
+            self._fail(error, began)
         except Exception as bug:  # noqa: BLE001  # a loop boundary: a recorder's bug costs a try, not the process
             self._log.debug("recorder misbehaved", exc_info=True)
-            self._failed(RecordError(f"unexpected {type(bug).__name__}: {bug}"))
+            self._fail(RecordError(f"unexpected {type(bug).__name__}: {bug}"), began)
 
     @contextlib.asynccontextmanager
     async def _entered(self) -> AsyncIterator[Recorder[Any]]:
@@ -186,100 +221,69 @@ class Delivery:
             with anyio.fail_after(self._settings.timeout):
                 await recorder.__aenter__()
         except TimeoutError:
-            raise RecordError(f"no contact with {self._destination} within {self._settings.timeout:g} s") from None
+            raise RecordError(f"no contact with {self.destination} within {self._settings.timeout:g} s") from None
         try:
             yield recorder
         finally:
             with anyio.move_on_after(self._close_limit, shield=True):
                 await recorder.__aexit__(None, None, None)
 
-    async def _deliver(self, recorder: Recorder[Any]) -> None:
+    async def _deliver(self, recorder: Recorder[Any], records: Sequence[Record]) -> None:
         """Bring one batch to the recorder, and do with each record what its verdict says."""
-        records = self._buffer.take(self._batch_limits(), math.inf if self._waiting.is_closing else self._clock())
+        began, out = self._clock(), set(records)
         try:
-            with anyio.fail_after(self._settings.timeout):
-                verdicts = await recorder.record([record.container for record in records])
-            if len(verdicts) != len(records):
-                raise RecordError(f"{len(verdicts)} verdicts for {len(records)} containers")
-            batch = self._verdicts.sort(records, verdicts)
-        except BaseException as error:
-            self._give_back(records, self._clock())
-            if isinstance(error, TimeoutError):
-                limit = f"{self._settings.timeout:g} s"
-                raise RecordError(f"no answer from {self._destination} within {limit}") from None
-            raise
-        self._settle(batch)
+            batch = self._verdicts.sort(await self._handover.bring(recorder, records))
+            out.difference_update(batch.settled)
+            self.buffer.settle(batch.settled)  # before anything is waited for: it stands in the ledger
+            await self._refusals.decide(batch)
+            out.clear()
+            self._act_upon(batch, began)
+        except RecordError as error:
+            self._give_back(out, self._clock(), in_doubt=error.in_doubt)
+            out.clear()
+            self._fail(error, began)
+        except Exception as bug:  # noqa: BLE001  # a loop boundary: a recorder's bug costs a try, not the process
+            self._log.debug("recorder misbehaved", exc_info=True)
+            self._fail(RecordError(f"unexpected {type(bug).__name__}: {bug}"), began)
+        finally:
+            self._give_back(out, self._clock(), in_doubt=True)
+            self._batches.ended()
 
-    def _settle(self, batch: Sorted) -> None:
-        now, retry = self._clock(), self._settings.retry
-        self._buffer.settle(batch.settled)
-        for tries, records in batch.again.items():
-            self._give_back(records, now + self.circuit.jittered(tries + 1))
-        self._give_back(batch.blocked, now + retry.max)
-        if batch.settled:
-            self._succeeded()
-            if batch.again or batch.blocked:
-                self._waiting.pause_for(self.circuit.jittered(1) * batch.share_left)
+    def _act_upon(self, batch: Sorted, began: float) -> None:
+        now, longest = self._clock(), self._settings.retry.max
+        self.buffer.settle(batch.refused_for_good)
+        for (tries, in_doubt), records in batch.again.items():
+            self._give_back(records, now + self.circuit.jittered(tries + 1), in_doubt=in_doubt)
+        self._give_back(batch.blocked, now + longest)
+        self._tell_losses()
+        self._syncing.tell_written()
+        if batch.has_settled:
+            self._standing.succeeded()
+            self._adapt(batch)
         elif batch.again:
-            raise RecordError(f"every container is to be tried again: {batch.reason}")
+            self._fail(RecordError(f"every container is to be tried again: {batch.reason}"), began)
         else:
             # The recorder is well, its destination is not: no failure, but no reason to hurry either.
-            self.circuit.delivered()
-            self._is_blocked, self._last_error = True, batch.reason
-            self._waiting.pause_for(retry.max)
+            self._standing.blocked(batch.reason)
+            self._waiting.pause_for(longest)
 
-    def _give_back(self, records: Sequence[Record], not_before: float) -> None:
-        self._buffer.give_back(records, math.ceil(not_before / GROUPED) * GROUPED)
-        self.ledger.retried += len(records)
-
-    def _succeeded(self) -> None:
-        self._batches += 1
-        self._is_blocked = False
-        self._last_success = self._wall()
-        failures, before = self.circuit.failures, self.circuit.delivered()
-        if before is State.PROBATION:
-            self._log.warning("recorder rejoined", failures=failures, waiting=self._buffer.waiting)
-        elif before is State.FAILING:
-            self._log.info("recorder recovered", failures=failures)
-        if self._is_shedding and not self._shed_since_success:
-            self._is_shedding = False
-            self._log.warning("shedding ended", shed=self.ledger.shed.total())
-        self._shed_since_success = False
-
-    def _failed(self, error: RecordError) -> None:
-        before = self.circuit.state
-        pause = self.circuit.failed(lost=isinstance(error, RecorderLost), retry_after=error.retry_after)
-        self._failures += 1
-        self._last_error = str(error)
-        self._waiting.pause_for(pause)
-        if self.circuit.state is State.DROPPED and before not in (State.DROPPED, State.PROBATION):
-            self._log.error("recorder dropped", failures=self.circuit.failures, error=str(error))
-        elif self.circuit.state is State.FAILING and before is not State.FAILING:
-            self._log.warning("recorder failing", error=str(error))
+    def _adapt(self, batch: Sorted) -> None:
+        """Send more at once, or less, after a batch of which something is settled."""
+        if batch.again:
+            self._flow.pushed_back()
         else:
-            self._log.debug("delivery failed", failures=self.circuit.failures, error=str(error), pause=round(pause, 3))
+            self._flow.taken(was_full=self._batches.more_would_help)
+        if batch.again or batch.blocked:
+            self._waiting.pause_for(self.circuit.jittered(1) * batch.share_left)
 
-    def _expire(self, now: float) -> None:
-        expired = self._buffer.expire(now)
-        if expired:
-            self._shed("expired", len(expired))
+    def _give_back(self, records: Collection[Record], not_before: float, *, in_doubt: bool = False) -> None:
+        if records:
+            self.buffer.give_back(records, math.ceil(not_before / GROUPED) * GROUPED, in_doubt=in_doubt)
+            self.ledger.count("retried", len(records))
 
-    def _shed(self, reason: str, count: int) -> None:
-        self.ledger.shed[reason] += count
-        self._shed_since_success = True
-        if not self._is_shedding:
-            self._is_shedding = True
-            self._log.error("shedding", reason=reason, waiting=self._buffer.waiting, bytes=self._buffer.weight)
+    def _fail(self, error: RecordError, began: float) -> None:
+        self._waiting.pause_for(self._standing.failed(error, began=began, now=self._clock()))
 
-    def _batch_limits(self) -> BatchSettings:
-        if self.circuit.state is not State.PROBATION:
-            return self._limits
-        return self._limits.model_copy(update={"count": min(self._limits.count, PROBE_COUNT)})
-
-    async def _batch_is_due(self) -> bool:
-        """Wait until a batch should leave; false if there is none and will be none."""
-        return await self._waiting.for_batch(self._due_in) or self._buffer.waiting > 0
-
-    def _due_in(self, now: float) -> float:
-        self._expire(now)
-        return self._buffer.due_in(self._limits, now)
+    def _tell_losses(self) -> None:
+        if losses := self.buffer.take_losses():
+            self._standing.lost(losses)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 import anyio
 from pydantic import Field
 
-from .datatypes import Container
+from .datatypes import Container, Poll
 from .errors import ReadError
 from .interpreter import Interpreter
 from .pacing import Pacer
@@ -41,14 +41,17 @@ class EngineSettings(SettingsModel):
 
 
 class Outlet(Protocol):
-    """Where containers are offered: a delivery."""
+    """Where polls are offered: a delivery, or who keeps a reader's knowledge."""
 
-    def offer(self, container: Container) -> None:
-        """Take a container in, at once."""
+    def offer(self, poll: Poll) -> None:
+        """Take a poll in, at once."""
 
 
 class Engine:
-    """Polls one reader on its pacer's ticks and offers what comes of it to every delivery."""
+    """Polls one reader on its pacer's ticks and offers what comes of it to every outlet, in their order.
+
+    ``remembers`` says that an outlet keeps what the interpreter knows, for a successor after a restart.
+    """
 
     def __init__(
         self,
@@ -56,11 +59,12 @@ class Engine:
         type: str,  # noqa: A002  # the word of the configuration
         reader: Reader[Any],
         interpreter: Interpreter,
-        deliveries: Sequence[Outlet],
+        outlets: Sequence[Outlet],
         settings: EngineSettings,
         pacer: Pacer,
         log: FilteringBoundLogger,
         *,
+        remembers: bool = False,
         clock: Callable[[], float] = anyio.current_time,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -68,12 +72,14 @@ class Engine:
         self._type = type
         self._reader = reader
         self._interpreter = interpreter
-        self._deliveries = tuple(deliveries)
+        self._outlets = tuple(outlets)
         self._settings = settings
         self._pacer = pacer
         self._log = log
+        self._remembers = remembers
         self._clock = clock
         self._wall = wall
+        self._offered = 0  # polls, those of earlier processes among them
         self.polls = 0
         self.readings = 0
         self.failures: Counter[str] = Counter()
@@ -120,13 +126,17 @@ class Engine:
             self._log.debug("reader misbehaved", exc_info=True)
             self._failed(ReadError("unexpected", f"unexpected {bug.__class__.__name__}: {bug}"))
         else:
-            for container in containers:
-                for delivery in self._deliveries:
-                    delivery.offer(container)
+            self._offer(containers)
             self._succeeded(reading.duration)
             self._tell_news()
             return containers
         return ()
+
+    def go_on(self, number: int, knowledge: bytes) -> None:
+        """Go on where an earlier process ended: with its last poll, and what its interpreter knew."""
+        self._offered = number
+        if knowledge:
+            self._interpreter.restore(knowledge)
 
     def statistics(self) -> ReaderStatistics:
         """The numbers since the start."""
@@ -156,6 +166,13 @@ class Engine:
             last_duration=self._last_duration,
             left_out_names=names,
         )
+
+    def _offer(self, containers: Sequence[Container]) -> None:
+        self._offered += 1
+        knowledge = self._interpreter.knowledge() if self._remembers else b""
+        poll = Poll(self.name, self._offered, containers, knowledge)
+        for outlet in self._outlets:
+            outlet.offer(poll)
 
     def _succeeded(self, duration: int) -> None:
         self.readings += 1

@@ -4,6 +4,7 @@
 
     ExpvasticError
      ├─ ConfigError          the user's file or flags: every complaint at once, exit code 2
+     ├─ StateError           the state directory cannot be used: nothing is started, exit code 1
      ├─ ReadError            a poll failed: counted by its reason, the engine backs off
      │   └─ InvalidPayload   the page came, but is none: the same, and counted apart
      └─ RecordError          nothing of this batch is known to be recorded: keep all, try again
@@ -39,6 +40,10 @@ class ConfigError(ExpvasticError):
         self.complaints = tuple(complaints)
 
 
+class StateError(ExpvasticError):
+    """The state directory, or a buffer in it, cannot be used; says where and what to do."""
+
+
 class ReadError(ExpvasticError):
     """A poll failed. ``reason`` is one of a small fixed set of words, fit for counting."""
 
@@ -52,11 +57,15 @@ class InvalidPayload(ReadError):
 
 
 class RecordError(ExpvasticError):
-    """A delivery failed as a whole. ``retry_after`` (seconds) is the destination's own wish, if it had one."""
+    """A delivery failed as a whole. ``retry_after`` (seconds) is the destination's own wish, if it had one.
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    ``in_doubt`` says that the batch may have been recorded all the same, in part or as a whole.
+    """
+
+    def __init__(self, message: str, *, retry_after: float | None = None, in_doubt: bool = True) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.in_doubt = in_doubt
 
 
 class RecorderLost(RecordError):

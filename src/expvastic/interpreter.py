@@ -15,6 +15,9 @@ from .pages.columns import PageColumns
 from .pages.decode import decode
 from .pages.flatten import Limits
 from .pages.golang import GC_NAMES, Life, Observation, Pause, Runtime, event_id
+from .pages.knowledge import Knowledge
+from .pages.knowledge import decode as decode_knowledge
+from .pages.knowledge import encode as encode_knowledge
 from .pages.mapping import MappingSettings
 from .pages.memstats import is_counter
 from .pages.names import SHELTER, is_reserved
@@ -160,6 +163,24 @@ class Interpreter:
                 )
                 made.append(self._contain(self._identity.next_id(time), time, document, row.values, row.kinds))
         return made + events
+
+    def knowledge(self) -> bytes:
+        """What an interpreter of the same target needs to go on after the last reading, in another process."""
+        runtime = self._runtime.knowledge if self._runtime else None
+        return encode_knowledge(Knowledge(1, self._target, self._last_time, runtime))
+
+    def restore(self, knowledge: bytes) -> None:
+        """Go on where another interpreter ended: the next reading follows its last one, however long ago that was.
+
+        Knowledge of another target is none of this one; what cannot be used is told in the news.
+        """
+        known = decode_knowledge(knowledge) if knowledge else None
+        if knowledge and known is None:
+            self._news.append(("knowledge of the time before is unusable", {}))
+        elif known is not None and known.target == self._target:
+            self._last_time = known.last_time
+            if self._runtime and known.runtime:
+                self._runtime.restore(known.runtime)
 
     def take_news(self) -> list[News]:
         """What an operator should hear of: a restart each time, a kind of value left out once, and few of them."""

@@ -1,4 +1,4 @@
-"""Opens what the routes name, wires it, runs one task group, closes in reverse."""
+"""Opens what the routes name, runs one task group, closes in reverse."""
 
 from __future__ import annotations
 
@@ -9,28 +9,24 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from . import __version__, logs
-from .buffer import BufferSettings
-from .buffers import BUFFERS
-from .config import Config, ReaderPlan
+from .assembly import make_deliveries, make_engines, make_outlets, steady_clock
+from .config import Config
 from .delivery import Delivery
 from .document import Identity
-from .engine import Engine
-from .interpreter import Interpreter
 from .listener import Listener
-from .pacing import Pacer, offsets
-from .readers import READERS
-from .recorders import RECORDERS
+from .state import State
 from .telemetry import ProcessStatistics, Snapshot
+from .upkeep import go_on, take_up
 from .views.summary import summarise
 
 SUMMARY_INTERVAL = 60.0
@@ -43,43 +39,54 @@ class Result:
     """How a run ended."""
 
     lost: int  # containers that were read and not known to be recorded
+    kept: int  # containers that are safe on the disk, for the next start
     shed: int  # containers for which there was no room or time, those that are lost among them
     failed_polls: int
     refused: int
 
 
-def steady_clock() -> float:
-    """Seconds of a clock that never steps, and that goes on while the machine is suspended where it can be told."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
 class Pipeline:
-    """One configuration at work. ``ticks`` is how often each reader is polled; constructing does no I/O."""
+    """One configuration at work, with its state directory, if any. ``ticks`` is how often each reader is polled."""
 
     def __init__(
         self,
         config: Config,
+        state: State | None = None,
         *,
         ticks: float = math.inf,
         wall: Callable[[], float] = time.time,
         start: float | None = None,
     ) -> None:
         self.config = config
-        self._ticks = ticks
         self._wall = wall
         self._state = "starting"
         self._started = wall()
         self._stop = anyio.Event()
         self._drained_by = math.inf  # on the event loop's clock
         self._close_limit = min(1.0, config.settings.grace * CLOSING_SHARE)
-        self.identity = Identity(secrets.token_hex(8), platform.node(), __version__)
+        agent_id = state.agent_id if state else secrets.token_hex(8)
+        self.identity = Identity(agent_id, platform.node(), __version__)
         self._log = logs.logger()
-        self.deliveries = {name: self._delivery(name) for name in self._routed_recorders()}
-        self.engines = self._engines(steady_clock() if start is None else start)
+        self._state_dir = state
+        self.deliveries = make_deliveries(config, state, close_limit=self._close_limit, wall=wall)
+        self.engines = make_engines(
+            config,
+            self.identity,
+            self.snapshot,
+            make_outlets(config, self.deliveries, state),
+            remembers=state is not None,
+            ticks=ticks,
+            start=steady_clock() if start is None else start,
+            wall=wall,
+        )
 
     async def run(self) -> Result:
-        """Poll and deliver until stopped or out of ticks; then deliver what is left, for the grace period at most."""
+        """Poll and deliver until stopped or out of ticks; then deliver what is left, for the grace period at most.
+
+        Raises StateError if what an earlier process left on the disk cannot be taken up.
+        """
         self._make_room_for_look_ups()
+        await self._take_up()
         async with self._listening(), anyio.create_task_group() as services:
             finished = {name: anyio.Event() for name in self.deliveries}
             for name, delivery in self.deliveries.items():
@@ -114,65 +121,13 @@ class Pipeline:
             recorders={name: delivery.statistics() for name, delivery in self.deliveries.items()},
         )
 
-    def _routed_recorders(self) -> list[str]:
-        routed = {recorder for recorders in self.config.engines.values() for recorder in recorders}
-        return [name for name in self.config.recorders if name in routed]
-
-    def _delivery(self, name: str) -> Delivery:
-        plan = self.config.recorders[name]
-        buffer = self._with_its_share(plan.delivery.buffer)
-        return Delivery(
-            name,
-            plan.type,
-            partial(RECORDERS[plan.type], plan.plugin),
-            BUFFERS[buffer.type](buffer),
-            plan.delivery,
-            logs.logger(recorder=name),
-            shares=name in self.config.shared,
-            close_limit=self._close_limit,
-            wall=self._wall,
-        )
-
-    def _with_its_share(self, buffer: BufferSettings) -> BufferSettings:
-        """A buffer within the memory of all: each has a share for certain, so that no recorder can take another's."""
-        buffers = [self.config.recorders[name].delivery.buffer for name in self._routed_recorders()]
-        wanted, memory = sum(other.max_bytes for other in buffers), self.config.settings.memory
-        if wanted <= memory:
-            return buffer
-        return buffer.model_copy(update={"max_bytes": max(1, buffer.max_bytes * memory // wanted)})
-
-    def _engines(self, start: float) -> Mapping[str, Engine]:
-        plans = {name: self.config.readers[name] for name in self.config.engines}
-        waits = offsets({name: plan.engine.interval for name, plan in plans.items()})
-        if self._ticks != math.inf:
-            waits = dict.fromkeys(waits, 0.0)  # a few ticks are not worth spreading
-        return {name: self._engine(plan, start + waits[name]) for name, plan in plans.items()}
-
-    def _engine(self, plan: ReaderPlan, start: float) -> Engine:
-        reader = READERS[plan.type](plan.plugin, self.snapshot)
-        prefix = plan.interpreter.prefix
-        interpreter = Interpreter(
-            plan.interpreter,
-            self.identity,
-            reader=plan.name,
-            target=reader.target,
-            prefix=reader.prefix if prefix is None else prefix,
-            interval=plan.engine.interval,
-            go_runtime=reader.is_go,
-            map_file=plan.map_file,
-        )
-        return Engine(
-            plan.name,
-            plan.type,
-            reader,
-            interpreter,
-            [self.deliveries[name] for name in self.config.engines[plan.name]],
-            plan.engine,
-            Pacer(plan.engine.interval, plan.engine.backoff, start=start, ticks=self._ticks),
-            logs.logger(plan.engine.log_level, reader=plan.name),
-            clock=steady_clock,
-            wall=self._wall,
-        )
+    async def _take_up(self) -> None:
+        """Go on where the last process ended."""
+        if self._state_dir is None:
+            return
+        types = {name: plan.type for name, plan in self.config.recorders.items()}
+        await anyio.to_thread.run_sync(take_up, self._state_dir, self.deliveries, types, anyio.current_time())
+        go_on(self._state_dir, self.engines, self.config.engines, self.deliveries)
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
@@ -225,9 +180,10 @@ class Pipeline:
         )
 
     def _result(self) -> Result:
-        lost = sum(delivery.abandon() for delivery in self.deliveries.values())
+        left = [delivery.end() for delivery in self.deliveries.values()]
         return Result(
-            lost=lost,
+            lost=sum(each.lost for each in left),
+            kept=sum(each.kept for each in left),
             shed=sum(delivery.ledger.shed.total() for delivery in self.deliveries.values()),
             failed_polls=sum(engine.failures.total() for engine in self.engines.values()),
             refused=sum(delivery.ledger.refused.total() for delivery in self.deliveries.values()),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
@@ -32,7 +32,7 @@ class Verdict:
 
     ``reason`` is a short fixed phrase fit for counting (a status and an error type, say), ``detail`` the destination's
     own words, ``field`` the name of the value that was refused, if the destination named one, and ``destination`` the
-    index, stream or file.
+    index, stream or file. ``in_doubt`` goes with AGAIN: the container may have been recorded all the same.
     """
 
     outcome: Outcome
@@ -40,6 +40,12 @@ class Verdict:
     detail: str = ""
     field: str = ""
     destination: str = ""
+    in_doubt: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the container is recorded, as it was sent, where it was sent to."""
+        return self.outcome is Outcome.RECORDED and not self.reason
 
 
 RECORDED = Verdict(Outcome.RECORDED)
@@ -52,10 +58,11 @@ class Recorder(abc.ABC, Generic[SettingsT]):
     Constructing does no I/O. Entering makes contact and raises RecordError if there is none; it writes no samples and
     creates nothing that ``check`` would have to undo. Leaving always closes, even when it fails, and may be repeated.
     A broken recorder is not repaired: the delivery enters a fresh one made from the same settings. The caller sets
-    every deadline, and may cancel a ``record()`` at any time; the recorder is usable afterwards. Calls never overlap.
+    every deadline, and may cancel a ``record()`` at any time; the recorder is usable afterwards.
     """
 
     settings_type: ClassVar[type[BaseModel]]
+    concurrency: ClassVar[int] = 1  # how many calls of record() may overlap
     is_exclusive: ClassVar[bool] = False  # whether a destination has room for one recorder only
 
     def __init__(self, settings: SettingsT) -> None:
@@ -80,3 +87,27 @@ class Recorder(abc.ABC, Generic[SettingsT]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+
+class Searched(abc.ABC):
+    """What a recorder can besides, whose destination may hold a container that ``record()`` would write again."""
+
+    @abc.abstractmethod
+    async def find(self, batch: Sequence[Container]) -> Sequence[bool]:
+        """Which of these, whose last try has an unknown outcome, are recorded already though nobody would notice.
+
+        True only for those that must not be sent again; false where it does not matter or may not be known. Raises
+        RecordError if it cannot be told now.
+        """
+
+
+class Counted(abc.ABC):
+    """What a recorder can besides, whose destination can tell how much it holds of whom."""
+
+    @abc.abstractmethod
+    async def count_by_minute(self, agent_id: str, since: int, until: int) -> Mapping[int, int]:
+        """How many documents of one ``agent.id`` there are of each minute of ``@timestamp``; none where it is left out.
+
+        Minutes are numbered from the epoch, ``until`` is not asked for any more. Whatever ``record()`` has answered
+        for is counted. Raises RecordError.
+        """

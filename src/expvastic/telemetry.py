@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from .outcomes.minutes import Row
+
+_NO_MINUTES: Mapping[int, Row] = MappingProxyType({})
 _NONE: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
@@ -41,26 +44,33 @@ class ReaderStatistics:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryStatistics:
-    """One recorder's numbers since the start.
+    """One recorder's numbers since the start; with a state directory, those of its ledger since that was made.
 
-    Always: offered = recorded + refused + shed + waiting + out. ``recorded`` includes duplicates, conflicts and
-    shared, which are counted apart as well.
+    Always: offered = recorded + refused + shed + waiting + out. ``recorded`` includes duplicates, conflicts, shared,
+    failure_store and salvaged, ``offered`` includes replayed; they are counted apart as well.
     """
 
     type: str
     destination: str
-    state: str  # starting | closed | failing | dropped | probation
+    state: str  # starting | closed | failing | dropped | probation | held
     offered: int
     recorded: int
     duplicates: int
     conflicts: int
     shared: int
     failure_store: int
+    salvaged: int
+    replayed: int
     refused: Mapping[str, int]  # by reason
     shed: Mapping[str, int]  # by reason
     waiting: int
     out: int
-    weight: int  # bytes of memory held
+    weight: int  # bytes held, in memory or on the disk
+    enqueued: int  # containers that the buffer took in since the start
+    consumed: int  # containers that were settled since the start
+    buffer_errors: Mapping[str, int]  # by type
+    quarantined: int  # documents in quarantine
+    lanes: int  # batches that may be under way at once
     retried: int  # containers given back for another try
     blocked: int  # containers given back because of their destination
     batches: int
@@ -69,6 +79,7 @@ class DeliveryStatistics:
     last_success: float
     last_error: str
     is_blocked: bool = False  # the last batch was answered, but its destination took none of it
+    minutes: Mapping[int, Row] = field(default_factory=lambda: _NO_MINUTES)  # the latest, by minutes since the epoch
 
     @property
     def is_balanced(self) -> bool:

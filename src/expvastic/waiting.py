@@ -19,6 +19,12 @@ class Waiting:
         self._bell = anyio.Event()
         self._sleeps_until = -math.inf  # for a batch; not set during a pause, which only closing ends
         self._resume_at = -math.inf
+        self._answer = anyio.Event()
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether a pause was asked for that is not over."""
+        return self._resume_at > self.clock()
 
     def close(self) -> None:
         """End all waiting, and hurry from now on."""
@@ -30,9 +36,15 @@ class Waiting:
         if at < self._sleeps_until:
             self._bell.set()
 
+    def tell_answer(self) -> None:
+        """A batch that was under way is answered, or has failed."""
+        self._answer.set()
+        if self._sleeps_until > -math.inf:
+            self._bell.set()  # what it gave back may be due, and a pause may have been asked for
+
     def pause_for(self, seconds: float) -> None:
         """The next ``pause()`` lasts so long, or a moment if closing."""
-        self._resume_at = self.clock() + seconds
+        self._resume_at = max(self._resume_at, self.clock() + seconds)
 
     async def pause(self) -> None:
         """Wait as long as was said."""
@@ -44,8 +56,8 @@ class Waiting:
         self._resume_at = -math.inf
 
     async def for_batch(self, due_in: Callable[[float], float]) -> bool:
-        """Wait until ``due_in(now)`` is zero: true. False as soon as this is closing."""
-        while not self.is_closing:
+        """Wait until ``due_in(now)`` is zero: true. False as soon as this is closing, or a pause is asked for."""
+        while not self.is_closing and not self.is_pausing:
             now = self.clock()
             delay = due_in(now)
             if delay <= 0:
@@ -54,6 +66,16 @@ class Waiting:
             await self._sleep(delay)
             self._sleeps_until = -math.inf
         return False
+
+    async def for_answer(self) -> None:
+        """Wait until a batch under way is answered."""
+        self._answer = anyio.Event()
+        await self._answer.wait()
+
+    async def for_close(self) -> None:
+        """Wait until this is closing."""
+        while not self.is_closing:
+            await self._sleep(math.inf)
 
     async def _sleep(self, delay: float) -> None:
         self._bell = anyio.Event()

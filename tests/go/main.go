@@ -47,6 +47,7 @@ func publish(firstSerial int64) {
 	expvar.NewInt("int64_min").Set(math.MinInt64)
 	expvar.Publish("uint64_max", expvar.Func(func() any { return uint64(math.MaxUint64) }))
 	expvar.Publish("enabled", expvar.Func(func() any { return true }))
+	expvar.Publish("goroutines", expvar.Func(func() any { return runtime.NumGoroutine() }))
 	expvar.Publish("nothing", expvar.Func(func() any { return nil }))
 	expvar.Publish("nested", expvar.Func(func() any {
 		return map[string]any{"inner": map[string]any{"depth": 2, "share": 0.1}, "words": []string{"a", "b"}}

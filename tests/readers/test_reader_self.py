@@ -50,11 +50,18 @@ RECORDER = DeliveryStatistics(
     conflicts=0,
     shared=0,
     failure_store=0,
+    salvaged=0,
+    replayed=0,
     refused={"400 mapper_parsing_exception": 2},
     shed={"full": 4},
     waiting=5,
     out=3,
     weight=4096,
+    enqueued=30,
+    consumed=22,
+    buffer_errors={},
+    quarantined=2,
+    lanes=1,
     retried=1,
     blocked=0,
     batches=4,
@@ -120,7 +127,7 @@ async def test_each_recorder_has_a_page_without_empty_maps() -> None:
     assert list(recorders) == ["es", "file"]
     assert recorders["es"]["offered"] == 2**53 + 1
     assert recorders["es"]["shed_by_reason"] == {"full": 4}
-    assert set(recorder_fields(RECORDER)) - set(recorders["file"]) == {"shed_by_reason"}
+    assert set(recorder_fields(RECORDER)) - set(recorders["file"]) == {"shed_by_reason", "buffer_errors_by_type"}
 
 
 async def test_each_reader_has_a_page_with_its_polls_and_failures_by_reason() -> None:

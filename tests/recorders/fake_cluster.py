@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from expvastic.datatypes import Container
@@ -38,6 +38,7 @@ class FakeCluster:
         self.indices: set[str] = set()
         self.aliases: set[str] = set()
         self.streams: set[str] = set()
+        self.holders: dict[str, list[str]] = {}  # of streams and aliases that have rolled over
         self.faults: dict[str, list[Fault]] = {}
         self.asked: list[str] = []
 
@@ -50,7 +51,9 @@ class FakeCluster:
         if request.method == "POST" and path == "/_bulk":
             return self._bulk(request)
         if path.startswith("/_resolve/index/"):
-            return self._resolve(path.rpartition("/")[2])
+            return self._resolve(path.rpartition("/")[2].split(","))
+        if path.endswith("/_mget"):
+            return self._mget(request, path.split("/")[1])
         if path.startswith("/_index_template/"):
             return self._template(request, path.rpartition("/")[2], query)
         return Answer(self.root)
@@ -59,28 +62,41 @@ class FakeCluster:
     def ids(self) -> list[str]:
         return [known for _, known, _ in self.documents]
 
+    def roll_over(self, name: str) -> str:
+        """Give a data stream, or an alias, a new index to be written to."""
+        holders = self.holders.setdefault(name, [])
+        holders.append(f".ds-{name}-{len(holders) + 1:06}" if name in self.streams else f"{name}-{len(holders) + 1:06}")
+        return holders[-1]
+
     def _bulk(self, request: Request) -> Answer:
         lines = body_of(request).split(b"\n")
         assert lines.pop() == b"", "a bulk ends with a line end"
         items = []
         for action, document in zip(lines[::2], lines[1::2], strict=True):
             target = json.loads(action)["create"]
-            is_new = (target["_index"], target["_id"]) not in {(index, known) for index, known, _ in self.documents}
+            index = self.holders.get(target["_index"], [target["_index"]])[-1]
+            is_new = (index, target["_id"]) not in {(holder, known) for holder, known, _ in self.documents}
             if is_new:
-                self.documents.append((target["_index"], target["_id"], json.loads(document)))
-            items.append(item(201 if is_new else 409, "version_conflict_engine_exception", index=target["_index"]))
+                self.documents.append((index, target["_id"], json.loads(document)))
+            items.append(item(201 if is_new else 409, "version_conflict_engine_exception", index=index))
         return Answer({"errors": False, "items": items})
 
-    def _resolve(self, name: str) -> Answer:
-        found: dict[str, object] = {"indices": [], "aliases": [], "data_streams": []}
-        if name in self.indices:
-            found["indices"] = [{"name": name, "attributes": ["open"]}]
-        if name in self.aliases:
-            found["aliases"] = [{"name": name, "indices": ["somewhere"]}]
-        if name in self.streams:
-            found["data_streams"] = [{"name": name, "backing_indices": [f".ds-{name}"]}]
-        is_found = name in self.indices | self.aliases | self.streams
-        return Answer(found) if is_found else error(404, "index_not_found_exception")
+    def _resolve(self, names: list[str]) -> Answer:
+        found: dict[str, list[dict[str, object]]] = {"indices": [], "aliases": [], "data_streams": []}
+        holders = {holder for stream in self.holders.values() for holder in stream}
+        for name in names:
+            if name in self.indices | holders:
+                found["indices"].append({"name": name, "attributes": ["open"]})
+            if name in self.aliases:
+                found["aliases"].append({"name": name, "indices": self.holders.get(name, ["somewhere"])})
+            if name in self.streams:
+                backing = self.holders.get(name, [f".ds-{name}"])
+                found["data_streams"].append({"name": name, "backing_indices": backing})
+        return Answer({**found}) if any(found.values()) else error(404, "index_not_found_exception")
+
+    def _mget(self, request: Request, index: str) -> Answer:
+        there = {known for holder, known, _ in self.documents if holder == index}
+        return Answer({"docs": [{"found": known in there} for known in json.loads(request.body)["ids"]]})
 
     def _template(self, request: Request, name: str, query: str) -> Answer:
         if request.method == "GET":
@@ -158,8 +174,11 @@ def sizes(server: ScriptedServer) -> list[int]:
 
 
 async def record_patiently(recorder: ElasticsearchRecorder, batch: list[Container], tries: int) -> list[Outcome]:
-    """As a delivery would: what failed as a whole is tried again."""
-    for _ in range(tries - 1):
-        with suppress(RecordError):
-            return [verdict.outcome for verdict in await recorder.record(batch)]
-    return [verdict.outcome for verdict in await recorder.record(batch)]
+    """As a delivery would: what failed as a whole is tried again, and so is what an answer says to try again."""
+    outcomes = dict.fromkeys((container.id for container in batch), Outcome.AGAIN)
+    for left in range(tries - 1, -1, -1):
+        waiting = [container for container in batch if outcomes[container.id] is Outcome.AGAIN]
+        with suppress(RecordError) if left else nullcontext():
+            verdicts = await recorder.record(waiting)
+            outcomes |= {known.id: verdict.outcome for known, verdict in zip(waiting, verdicts, strict=True)}
+    return [outcomes[container.id] for container in batch]

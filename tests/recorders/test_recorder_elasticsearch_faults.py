@@ -144,6 +144,7 @@ async def test_a_bulk_that_is_not_allowed_drops_the_recorder(
         (Answer(HTML, 502, {"content-type": "text/html"}), "bulk: 502"),
         (Answer(HTML, 502), "bulk: 502"),
         (Answer(HTML, 502, {"content-type": "nonsense"}), "bulk: 502"),
+        (Answer("", 504), "bulk: 504"),
         (error(503, "cluster_block_exception", "no master"), "bulk: 503 cluster_block_exception: no master"),
         (error(400, "illegal_argument_exception", "no newline"), "bulk: 400 illegal_argument_exception: no newline"),
         (Answer(HTML, headers={"content-type": "text/html"}), "bulk: the answer is cut off, or is not that of a bulk"),

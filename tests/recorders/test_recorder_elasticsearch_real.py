@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
-from fake_cluster import make_recorder
+from fake_cluster import make_recorder, record_patiently
 
 from expvastic.errors import RecorderLost, RecordError
 from expvastic.recorder import Outcome, Verdict
@@ -272,16 +272,8 @@ async def test_a_node_that_takes_little_gets_smaller_bulks_and_refuses_what_is_t
     batch[17] = make_container(17, **{"expvar.text": "x" * 1_500_000})
 
     async with make_recorder(node.url) as recorder:
-        for _ in range(20):
-            try:
-                verdicts = await recorder.record(batch)
-                break
-            except RecordError:
-                continue
+        results = await record_patiently(recorder, batch, tries=20)
 
-    assert verdicts[17].reason == "413 too large"
-    assert {verdict.outcome for verdict in verdicts if verdict is not verdicts[17]} <= {
-        Outcome.RECORDED,
-        Outcome.DUPLICATE,
-    }
+    assert results.pop(17) is Outcome.REFUSED
+    assert set(results) <= {Outcome.RECORDED, Outcome.DUPLICATE}
     assert len(node.documents(STREAM)) == 29

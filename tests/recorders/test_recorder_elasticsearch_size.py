@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from fake_cluster import CuttingServer, FakeCluster, body_of, make_recorder, record_patiently, sizes
+from fake_cluster import CuttingServer, FakeCluster, body_of, error, item, make_recorder, record_patiently, sizes
 
 from expvastic.datatypes import Container
 from expvastic.errors import RecordError
@@ -67,9 +67,9 @@ async def test_a_bulk_that_is_too_large_goes_in_pieces(
 
 
 async def test_a_document_that_is_too_large_alone_is_refused_and_the_others_are_written(cluster: FakeCluster) -> None:
-    batch = [*make_containers(5), padded(5, 9_000), *make_containers(5, first=6)]
+    batch = [*make_containers(5), padded(5, 90_000), *make_containers(5, first=6)]
 
-    server = ScriptedServer(limited(cluster, 5_000, Answer("", 413)))
+    server = ScriptedServer(limited(cluster, 50_000, Answer("", 413)))
     async with server, make_recorder(server.url) as recorder:
         verdicts = await recorder.record(batch)
 
@@ -78,6 +78,72 @@ async def test_a_document_that_is_too_large_alone_is_refused_and_the_others_are_
     assert (refused.outcome, refused.reason) == (Outcome.REFUSED, "413 too large")
     assert (refused.destination, refused.field) == ("metrics-expvastic-default", "")
     assert cluster.ids == [container.id for container in batch if container is not batch[5]]
+
+
+async def test_a_small_document_that_is_answered_413_is_kept_and_the_others_are_written(cluster: FakeCluster) -> None:
+    batch = [*make_containers(5), padded(5, 60_000), *make_containers(5, first=6)]
+
+    server = ScriptedServer(limited(cluster, 50_000, Answer("", 413)))
+    async with server, make_recorder(server.url) as recorder:
+        verdicts = await recorder.record(batch)
+
+    kept = verdicts[5]
+    assert [verdict.outcome for verdict in verdicts].count(Outcome.RECORDED) == 10
+    assert (kept.outcome, kept.reason) == (Outcome.BLOCKED, "413 too large")
+    assert "is too much for the server, or for a proxy before it" in kept.detail
+
+
+async def test_a_server_that_takes_nothing_is_not_asked_for_every_document(cluster: FakeCluster) -> None:
+    batch = [*make_containers(255), padded(255, 90_000)]
+
+    server = ScriptedServer(limited(cluster, 100, Answer("", 413)))
+    async with server, make_recorder(server.url, manage_template=False) as recorder:
+        verdicts = await recorder.record(batch)
+
+    assert [verdict.outcome for verdict in verdicts] == [Outcome.BLOCKED] * 255 + [Outcome.REFUSED]
+    assert len(sizes(server)) < 30
+
+
+@pytest.mark.parametrize("kind", ["es_rejected_execution_exception", "rejected_execution_exception"])
+async def test_a_server_without_the_memory_for_a_bulk_gets_smaller_ones_until_it_bears_more(
+    cluster: FakeCluster, kind: str
+) -> None:
+    server = ScriptedServer(limited(cluster, 30_000, error(429, kind)))
+    async with server, make_recorder(server.url) as recorder:
+        for _ in range(2):
+            with pytest.raises(RecordError, match=kind):
+                await recorder.record(make_containers(500))
+        outcomes = await record_patiently(recorder, make_containers(500), tries=4)
+        server._respond = cluster  # it has its memory back
+        for first in range(500, 3_000, 500):
+            await record_patiently(recorder, make_containers(500, first=first), tries=2)
+
+    assert outcomes == [Outcome.RECORDED] * 500
+    assert cluster.ids == [container.id for container in make_containers(3_000)]
+    assert sizes(server)[-1] == 500
+
+
+async def test_documents_that_a_server_has_no_memory_for_make_the_next_bulks_smaller(
+    cluster: FakeCluster, server: ScriptedServer
+) -> None:
+    items = [item(429, "es_rejected_execution_exception") for _ in range(500)]
+    async with make_recorder(server.url) as recorder:
+        cluster.faults[BULK] = [Answer({"errors": True, "items": items})]
+        outcomes = await record_patiently(recorder, make_containers(500), tries=2)
+
+    assert outcomes == [Outcome.RECORDED] * 500
+    assert sizes(server)[0] == 500
+    assert max(sizes(server)[1:]) in range(200, 300)
+
+
+async def test_a_wish_for_fewer_requests_is_no_reason_for_smaller_ones(
+    cluster: FakeCluster, server: ScriptedServer
+) -> None:
+    async with make_recorder(server.url) as recorder:
+        cluster.faults[BULK] = [Answer("too many requests", 429)] * 5
+        await record_patiently(recorder, make_containers(500), tries=6)
+
+    assert sizes(server) == [500] * 6
 
 
 async def test_a_connection_cut_in_a_large_bulk_makes_the_next_try_smaller(cluster: FakeCluster) -> None:

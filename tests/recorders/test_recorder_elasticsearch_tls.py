@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
+from elastic_transport import ConnectionError as NoAnswer
 from fake_cluster import FakeCluster, make_recorder
 
 from certificates import Authority
-from expvastic.errors import RecorderLost, RecordError
+from expvastic.errors import ReadError, RecorderLost, RecordError
+from expvastic.recorders.elasticsearch.answers import ConnectionCut
+from expvastic.recorders.elasticsearch.client import _translate
 from samples import make_containers
 from scripted_http import ScriptedServer
 
@@ -60,6 +64,25 @@ async def test_a_stranger_gets_no_request_at_all(authority: Authority, settings:
     assert server.received == 0
 
 
+async def test_a_cluster_that_is_another_since_it_was_entered_gets_no_document(
+    authority: Authority, tmp_path: Path
+) -> None:
+    genuine = ScriptedServer(FakeCluster(), tls=authority.server())
+    impostor = ScriptedServer(FakeCluster(), tls=Authority(tmp_path, "impostor").server())
+
+    async with contextlib.AsyncExitStack() as stack:
+        async with genuine:
+            recorder = make_recorder(genuine.url, ca_file=authority.ca_file, manage_template=False)
+            await stack.enter_async_context(recorder)
+        impostor.port = genuine.port
+        await stack.enter_async_context(impostor)
+        with pytest.raises(RecordError, match="its certificate is not trusted") as raised:
+            await recorder.record(make_containers(2))
+
+    assert raised.value.in_doubt is False
+    assert impostor.requests == []
+
+
 async def test_an_authority_that_did_not_sign_it_is_no_help(authority: Authority, tmp_path: Path) -> None:
     other = Authority(tmp_path, "other")
 
@@ -78,6 +101,26 @@ async def test_a_cluster_that_wants_a_certificate_of_ours_gets_it(authority: Aut
         await record(server, ca_file=authority.ca_file, cert_file=cert_file, key_file=key_file)
 
     assert len(cluster.documents) == 2
+
+
+async def test_a_cluster_that_wants_a_certificate_and_gets_none_gets_no_request(authority: Authority) -> None:
+    async with ScriptedServer(FakeCluster(), tls=authority.server(wants_client=True)) as server:
+        with pytest.raises(RecordError) as raised:
+            await record(server, ca_file=authority.ca_file)
+
+    assert raised.value.in_doubt is False
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(("reason", "kind"), [("tls", RecordError), ("closed", ConnectionCut)])
+def test_tls_that_fails_after_the_body_has_begun_leaves_it_in_doubt(reason: str, kind: type[RecordError]) -> None:
+    failure = NoAnswer("broken")
+    failure.__cause__ = ReadError(reason, "broken")
+
+    error = _translate(failure)
+
+    assert type(error) is kind
+    assert error.in_doubt
 
 
 async def test_a_cluster_without_tls_where_tls_is_expected_is_said(authority: Authority) -> None:

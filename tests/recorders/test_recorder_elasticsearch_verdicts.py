@@ -12,7 +12,7 @@ from fake_cluster import item
 from expvastic.errors import RecordError
 from expvastic.recorder import Outcome, Verdict
 from expvastic.recorders.elasticsearch.answers import Answer
-from expvastic.recorders.elasticsearch.verdicts import read_verdicts
+from expvastic.recorders.elasticsearch.verdicts import judge_items, read_items
 
 PARSING = "document_parsing_exception"
 OLD_PARSING = "mapper_parsing_exception"
@@ -21,7 +21,7 @@ ARGUMENT = "illegal_argument_exception"
 
 def judge(*items: dict[str, Any]) -> list[Verdict]:
     body = msgspec.json.encode({"errors": True, "items": items})
-    return read_verdicts(Answer("http://es:9200", 200, body), ["stream"] * len(items))
+    return judge_items(read_items(Answer("http://es:9200", 200, body), len(items)), ["stream"] * len(items))
 
 
 def caused(reason: str) -> dict[str, Any]:
@@ -67,6 +67,7 @@ DESTINATIONS = [
     ("index_closed_exception", "closed"),
     ("invalid_index_name_exception", "Invalid index name [Bad], must be lowercase"),
     ("validation_exception", TOO_MANY_SHARDS),
+    ("validation_exception", TOO_MANY_SHARDS.replace("[2] shards", "[2] total LOCAL_ONLY shards")),
     (ARGUMENT, "pipeline with id [nope] does not exist"),
     (ARGUMENT, "no write index is defined for alias [a]. The write index may be explicitly disabled"),
 ]
@@ -135,6 +136,26 @@ def test_the_failure_store_is_told_apart_from_the_index() -> None:
     ]
 
 
+@pytest.mark.parametrize("state", ["not_enabled", "failed", "not_applicable_or_unknown"])
+def test_what_the_failure_store_did_not_take_is_judged_by_its_status(state: str) -> None:
+    [verdict] = judge(item(400, PARSING, NOT_A_DOUBLE, failure_store=state))
+
+    assert (verdict.outcome, verdict.field) == (Outcome.REFUSED, "expvar.v")
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("es_rejected_execution_exception", "rejected_execution_exception"),
+        *("circuit_breaking_exception", "cluster_block_exception"),
+    ],
+)
+def test_a_429_is_tried_again_whatever_its_name_and_was_not_written(kind: str) -> None:
+    [verdict] = judge(item(429, kind, "full"))
+
+    assert (verdict.outcome, verdict.reason, verdict.in_doubt) == (Outcome.AGAIN, f"429 {kind}", False)
+
+
 def test_verdicts_stand_in_the_places_of_the_documents() -> None:
     statuses = [201, 400, 429, 409, 403, 201]
 
@@ -179,13 +200,13 @@ GOOD = msgspec.json.encode({"errors": False, "items": [item(201), item(201)]})
 )
 def test_what_is_not_an_answer_for_these_documents_settles_none(body: bytes) -> None:
     with pytest.raises(RecordError, match=r"^http://es:9200: bulk: "):
-        read_verdicts(Answer("http://es:9200", 200, body), ["i", "i"])
+        read_items(Answer("http://es:9200", 200, body), 2)
 
 
 def test_an_answer_cut_anywhere_settles_none() -> None:
     for end in range(len(GOOD)):
         with pytest.raises(RecordError):
-            read_verdicts(Answer("http://es:9200", 200, GOOD[:end]), ["i", "i"])
+            read_items(Answer("http://es:9200", 200, GOOD[:end]), 2)
 
 
 def test_an_answer_with_broken_bytes_is_read_or_raises_our_error() -> None:
@@ -197,7 +218,7 @@ def test_an_answer_with_broken_bytes_is_read_or_raises_our_error() -> None:
         for _ in range(source.randint(1, 3)):
             broken[source.randrange(len(broken))] = source.randrange(256)
         try:
-            verdicts = read_verdicts(Answer("http://es:9200", 200, bytes(broken)), ["i", "i"])
+            verdicts = judge_items(read_items(Answer("http://es:9200", 200, bytes(broken)), 2), ["i", "i"])
         except RecordError:
             continue
         assert len(verdicts) == 2

@@ -55,6 +55,16 @@ def path(tmp_path: Path) -> Path:
 # -- lines and entering --
 
 
+async def test_what_is_answered_as_recorded_is_on_the_disk_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(path.stat().st_size), fsync(descriptor)))
+    async with FileRecorder(FileSettings(path=str(path))) as recorder:
+        await recorder.record(make_containers(3))
+
+        assert synced[-1] == path.stat().st_size > 0
+
+
 async def test_a_line_is_the_document_with_the_id_as_its_first_member(path: Path) -> None:
     container = make_container(7)
 

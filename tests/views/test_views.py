@@ -98,12 +98,12 @@ def test_large_numbers_are_exact() -> None:
     assert 'expvastic_recorder_offered_total{recorder="es"} 9007199254740993\n' in text
 
 
-@pytest.mark.parametrize("state", ["starting", "closed", "failing", "dropped", "probation"])
+@pytest.mark.parametrize("state", ["starting", "closed", "failing", "dropped", "probation", "held"])
 def test_a_state_is_one_series_of_many(state: str) -> None:
     found = samples(prometheus(make_snapshot(recorders={"es": make_recorder(state=state)})))
 
     states = {name: value for name, value in found.items() if name.startswith("expvastic_recorder_state{")}
-    assert len(states) == 5
+    assert len(states) == 6
     assert [name for name, value in states.items() if value] == [
         f'expvastic_recorder_state{{recorder="es",state="{state}"}}'
     ]
@@ -184,7 +184,9 @@ def test_the_line_tells_what_happened_since_the_last_one() -> None:
     later = make_snapshot(
         process=ProcessStatistics(cpu=1.75, memory=65 * 2**20, threads=3, tasks=12),
         readers={"app": make_reader(polls=160, failures={"timeout": 4, "not_json": 3}, missed=2, containers=150)},
-        recorders={"es": make_recorder(recorded=140, shed={"full": 4, "aged": 1}, waiting=2, out=0, retried=9)},
+        recorders={
+            "es": make_recorder(offered=153, recorded=140, shed={"full": 4, "aged": 1}, waiting=2, out=0, retried=9)
+        },
     )
 
     assert summarise(make_snapshot(), later) == {
@@ -192,6 +194,7 @@ def test_the_line_tells_what_happened_since_the_last_one() -> None:
         "failed": 2,
         "missed": 1,
         "containers": 55,
+        "offered": 58,
         "recorded": 60,
         "refused": 0,
         "shed": 2,

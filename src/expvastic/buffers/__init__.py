@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from ..buffer import Buffer, BufferSettings
+from .disk import DiskBuffer
 from .memory import MemoryBuffer
 
-BUFFERS: dict[str, Callable[[BufferSettings], Buffer]] = {"memory": MemoryBuffer}
+BUFFERS: dict[str, type[DiskBuffer | MemoryBuffer]] = {"memory": MemoryBuffer, "disk": DiskBuffer}

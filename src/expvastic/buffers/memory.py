@@ -13,15 +13,20 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from ..buffer import BatchSettings, Buffer, BufferSettings, Record
-from ..datatypes import Container
+from ..buffer import MEMORY_BYTES, BatchSettings, Buffer, BufferSettings, Loss, Record
+from ..datatypes import Container, Poll
+from ..outcomes.ledger import Ledger
+
+_LOSSES_TOLD = 10_000  # the newest; the ledger has counted all
 
 
 class MemoryBuffer(Buffer):
     """Holds at most ``max_bytes``, of what is waiting and what is out."""
 
-    def __init__(self, settings: BufferSettings) -> None:
-        self._max_bytes = settings.max_bytes
+    def __init__(self, settings: BufferSettings, ledger: Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
+        self._max_bytes = settings.max_bytes or MEMORY_BYTES
         self._max_age = math.inf if settings.max_age is None else settings.max_age
         self._shed_oldest = settings.when_full == "shed_oldest"
         self._fresh: deque[Record] = deque()
@@ -32,6 +37,7 @@ class MemoryBuffer(Buffer):
         self._weight = 0
         self._out_weight = 0
         self._numbers = itertools.count()
+        self._losses: deque[Loss] = deque(maxlen=_LOSSES_TOLD)
 
     @property
     def waiting(self) -> int:
@@ -45,17 +51,18 @@ class MemoryBuffer(Buffer):
     def weight(self) -> int:
         return self._weight
 
-    def put(self, container: Container, now: float) -> Sequence[Container]:
-        weight = container.weight
-        shed: list[Container] = []
-        while self._weight + weight > self._max_bytes:
-            if not self._shed_oldest or not self.waiting or self._out_weight + weight > self._max_bytes:
-                return [*shed, container]
-            shed.append(self._forget(self._pop_oldest()))
-        self._weight += weight
-        self._fresh.append(Record(container, next(self._numbers), now))
-        self._fresh_bytes += len(container.document)
-        return shed
+    def close(self, now: float) -> None:
+        self.give_back([*self._out], now)
+        self.clear("lost_at_exit")
+
+    def put(self, poll: Poll, now: float) -> None:
+        for container in poll.containers:
+            if self._make_room(container.weight):
+                self._ledger.offer(container.reader, container.time)
+                self._take_in(container, now)
+            else:
+                self.errors["full"] += 1
+                self._lose(container, "full", was_stored=False)
 
     def due_in(self, limits: BatchSettings, now: float) -> float:
         due = min((group[0].not_before for group in self._back), default=math.inf)
@@ -65,7 +72,9 @@ class MemoryBuffer(Buffer):
             due = min(due, self._fresh[0].put_at + limits.wait)
         return max(0.0, due - now)
 
-    def take(self, limits: BatchSettings, now: float) -> list[Record]:
+    def take(self, limits: BatchSettings, now: float, *, newest: bool = False) -> list[Record]:
+        if newest:
+            return self._hand_out(self._take_newest(limits))
         taken: list[Record] = []
         size = 0
         for group in [*sorted(self._due_groups(now), key=_age), self._fresh]:
@@ -80,39 +89,73 @@ class MemoryBuffer(Buffer):
         for record in records:
             self._out.remove(record)
             self._out_weight -= record.container.weight
-            self._forget(record)
+            self._weight -= record.container.weight
+            self.consumed += 1
 
-    def give_back(self, records: Iterable[Record], not_before: float) -> None:
+    def give_back(self, records: Iterable[Record], not_before: float, *, in_doubt: bool = False) -> None:
         returned: list[Record] = []
         for record in records:
             self._out.remove(record)
             self._out_weight -= record.container.weight
-            returned.append(dataclasses.replace(record, tries=record.tries + 1, not_before=not_before))
+            doubt = in_doubt or record.in_doubt
+            returned.append(dataclasses.replace(record, tries=record.tries + 1, not_before=not_before, in_doubt=doubt))
         if not returned:
             return
         self._back_count += len(returned)
         group = next((group for group in self._back if group[0].not_before == not_before), None)
         if group is None:
-            self._back.append(deque(returned))
+            self._back.append(deque(sorted(returned, key=_number)))
         else:
             returned += group
             group.clear()
             group.extend(sorted(returned, key=_number))
 
-    def expire(self, now: float) -> Sequence[Container]:
-        expired: list[Container] = []
+    def expire(self, now: float) -> None:
         if self._max_age == math.inf:
-            return expired
+            return
         while (group := self._oldest_group()) and now - group[0].put_at > self._max_age:
-            expired.append(self._forget(self._pop(group)))
-        return expired
+            self._forget(self._pop(group), "expired")
 
-    def clear(self) -> Sequence[Container]:
+    def clear(self, reason: str) -> None:
         waiting = sorted(itertools.chain(self._fresh, *self._back), key=_number)
         self._fresh.clear()
         self._fresh_bytes = self._back_count = 0
         self._back = []
-        return [self._forget(record) for record in waiting]
+        for record in waiting:
+            self._forget(record, reason)
+
+    def take_losses(self) -> Sequence[Loss]:
+        losses = list(self._losses)
+        self._losses.clear()
+        return losses
+
+    def _make_room(self, weight: int) -> bool:
+        """Shed until there is room for so many bytes; false if there will be none."""
+        while self._weight + weight > self._max_bytes:
+            if not self._shed_oldest or not self.waiting or self._out_weight + weight > self._max_bytes:
+                return False
+            group = self._oldest_group()
+            assert group is not None
+            self.errors["full"] += 1
+            self._forget(self._pop(group), "full")
+        return True
+
+    def _take_in(self, container: Container, now: float) -> None:
+        self.enqueued += 1
+        self._weight += container.weight
+        self._fresh.append(Record(container, next(self._numbers), now))
+        self._fresh_bytes += len(container.document)
+
+    def _take_newest(self, limits: BatchSettings) -> list[Record]:
+        taken: deque[Record] = deque()
+        size = 0
+        while self._fresh and len(taken) < limits.count:
+            size += len(self._fresh[-1].container.document)
+            if taken and size > limits.bytes:
+                break
+            taken.appendleft(self._fresh.pop())
+            self._fresh_bytes -= len(taken[0].container.document)
+        return list(taken)
 
     def _due_groups(self, now: float) -> list[deque[Record]]:
         return [group for group in self._back if group[0].not_before <= now]
@@ -120,11 +163,6 @@ class MemoryBuffer(Buffer):
     def _oldest_group(self) -> deque[Record] | None:
         groups = [*self._back, self._fresh] if self._fresh else self._back
         return min(groups, key=_age, default=None)
-
-    def _pop_oldest(self) -> Record:
-        group = self._oldest_group()
-        assert group is not None
-        return self._pop(group)
 
     def _pop(self, group: deque[Record]) -> Record:
         record = group.popleft()
@@ -141,9 +179,13 @@ class MemoryBuffer(Buffer):
         self._out_weight += sum(record.container.weight for record in records)
         return records
 
-    def _forget(self, record: Record) -> Container:
+    def _forget(self, record: Record, reason: str) -> None:
         self._weight -= record.container.weight
-        return record.container
+        self._lose(record.container, reason, was_stored=True)
+
+    def _lose(self, container: Container, reason: str, *, was_stored: bool) -> None:
+        self._ledger.lose(container.reader, container.time, reason, was_stored=was_stored)
+        self._losses.append(Loss(container.id, container.reader, container.time, reason))
 
 
 def _age(group: deque[Record]) -> int:

@@ -1,4 +1,4 @@
-"""``check``: the plan of a configuration and, with ``--connect``, whether its ends can be reached."""
+"""``check``: the plan of a configuration; whether its ends can be reached; whether what was recorded is there."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from typing import TypeVar
 import anyio
 
 from .. import logs
-from ..config import Config
+from ..clients.paths import why_httpx
+from ..clients.target import TargetSettings
+from ..config import Config, ReaderPlan
 from ..delivery import Delivery
 from ..engine import Engine
 from ..errors import RecordError
 from ..logs import visible
 from ..pipeline import Pipeline
 from .flags import say
+from .ledger import compare_ledgers
 from .source import configuration
 
 _Part = TypeVar("_Part")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Print the plan; 0 if all is well, 1 if something cannot be reached."""
+    """Print the plan, or compare the ledger; 0 if all is well, 1 if something cannot be reached, or differs."""
     config = configuration(options)
     logs.configure("error", config.settings.log_format, config.secrets)
+    if options.ledger:
+        return compare_ledgers(config)
     pipeline = Pipeline(config, ticks=1)
     for line in _plan(config, pipeline):
         say(visible(line))
@@ -40,12 +45,20 @@ def _plan(config: Config, pipeline: Pipeline) -> list[str]:
         plan = config.readers[name]
         target = pipeline.engines[name].statistics().target or "this process"
         every = f"every {plan.engine.interval:g} s"
-        lines.append(f"reader {name}: {plan.type} {target} {every} -> {', '.join(recorders)}")
+        lines.append(f"reader {name}: {plan.type} {target} {every}{_way(plan)} -> {', '.join(recorders)}")
     for name, delivery in pipeline.deliveries.items():
         numbers = delivery.statistics()
         lines.append(f"recorder {name}: {numbers.type} {numbers.destination}")
     counts = f"{_count(len(pipeline.engines), 'engine')}, {_count(len(pipeline.deliveries), 'recorder')}"
     return [*lines, f"{config.source}: valid; {counts}"]
+
+
+def _way(plan: ReaderPlan) -> str:
+    """How a page is fetched where that is not the lean way."""
+    if not isinstance(plan.plugin, TargetSettings):
+        return ""
+    reason = why_httpx(plan.plugin, getattr(plan.plugin, "method", "GET"))
+    return f" over httpx ({reason})" if reason else ""
 
 
 def _count(number: int, word: str) -> str:

@@ -20,8 +20,19 @@ COMMANDS = {
     "once": ("run", "poll each reader once, deliver everything, exit"),
     "check": ("check", "validate the configuration and print the plan"),
     "read": ("read", "poll one page and print its names, kinds, units and values"),
+    "buffer": ("buffer", "see to what waits in state_dir, and to what was refused"),
+    "replay": ("replay", "send the output of a file recorder to another recorder"),
     "schema": ("schema", "print the JSON Schema of the configuration, for editors"),
+    "dashboard": ("dashboard", "write or import dashboards for Kibana, OpenSearch or Grafana"),
     "health": ("health", "ask a running expvastic whether it is alive"),
+}
+# what ``buffer`` does: one line of help
+ACTIONS = {
+    "list": "what each recorder holds: how much waits, how old it is, how much was refused",
+    "show": "what waits for a recorder, or what it refused and why",
+    "replay": "offer what a recorder refused to it once more",
+    "discard": "drop what waits for a recorder, or what it refused",
+    "adopt": "let a recorder that was renamed or moved have the data that waits",
 }
 # option: (default, one line of help); the ancestor's names
 QUICK = {
@@ -34,6 +45,7 @@ QUICK = {
     "backoff": ("15", "failures in a row before polls are spaced out, or the recorder is dropped"),
 }
 _WITH_FILE = {"run", "once", "check"}
+_OF_A_FILE = {"buffer", "replay"}  # which is not to be done without
 _GO = re.compile(r"-([a-z][a-z-]+)(=.*)?", re.DOTALL)
 
 
@@ -56,6 +68,10 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     options.command = command
     if command in _WITH_FILE:
         _choose_source(options, parser, environment)
+    elif command in _OF_A_FILE:
+        options.config = options.config or environment.get("EXPVASTIC_CONFIG")
+        if options.config is None:
+            parser.error("which configuration? give it with -c FILE")
     return options
 
 
@@ -106,11 +122,20 @@ def _parser(command: str, *, is_top: bool) -> _Parser:
     if command in _WITH_FILE:
         _add_source(parser)
     if command == "check":
-        parser.add_argument(
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument(
             "--connect", action="store_true", help="also poll each reader once and contact each recorder"
         )
+        text = "instead, compare what was recorded in the last 24 hours with what the destinations hold"
+        either.add_argument("--ledger", action="store_true", help=text)
+    elif command == "buffer":
+        _add_buffer(parser)
+    elif command == "replay":
+        _add_replay(parser)
     elif command == "read":
         _add_read(parser)
+    elif command == "dashboard":
+        _add_dashboard(parser)
     elif command == "health":
         parser.add_argument("url", nargs="?", default="http://127.0.0.1:8642/healthz", help="default: %(default)s")
     return parser
@@ -139,8 +164,85 @@ def _add_read(parser: _Parser) -> None:
     parser.add_argument("--count", type=int, metavar="N", help="end --watch after so many polls")
 
 
+def _add_buffer(parser: _Parser) -> None:
+    _add_file(parser, default=None)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    added = {
+        name: actions.add_parser(name, allow_abbrev=False, help=text, description=text)
+        for name, text in ACTIONS.items()
+    }
+    for name, action in added.items():
+        _add_file(action, default=argparse.SUPPRESS)  # what stands before the action counts, too
+        if name != "list":
+            action.add_argument("recorder", metavar="RECORDER", help="its name in the configuration, or its old one")
+    added["show"].add_argument("--quarantine", action="store_true", help="what was refused instead of what waits")
+    added["show"].add_argument("--count", type=_number, default=20, metavar="N", help="the oldest N (20); 0 for all")
+    added["show"].add_argument(
+        "--json", action="store_true", help="one JSON object per line; what waits, as for replay"
+    )
+    added["replay"].add_argument("--id", nargs="+", action="extend", metavar="ID", help="only these documents")
+    _add_timeout(added["replay"], "time that the delivery may take")
+    added["discard"].add_argument("--quarantine", action="store_true", help="what was refused instead of what waits")
+    added["discard"].add_argument("--yes", action="store_true", help="do not ask")
+    text = "the name under which the data was taken in, if it is another one"
+    added["adopt"].add_argument("--from", dest="old", metavar="OLD", help=text)
+
+
+def _add_replay(parser: _Parser) -> None:
+    _add_file(parser, default=None)
+    parser.add_argument("files", nargs="+", metavar="FILE", help="plain or gzip; - for standard input")
+    parser.add_argument("--to", required=True, metavar="RECORDER", help="its name in the configuration")
+    _add_timeout(parser, "give up when nothing was recorded for so long")
+
+
+def _add_file(parser: argparse.ArgumentParser, default: str | None) -> None:
+    text = "the configuration (or EXPVASTIC_CONFIG)"
+    parser.add_argument("-c", "--config", metavar="FILE", default=default, help=text)
+    parser.set_defaults(loglevel=None)
+
+
+def _add_timeout(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--timeout", default="60s", metavar="TIME", help=f"{text} (%(default)s)")
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError("must be a whole number")
+    return int(text)
+
+
+def _add_dashboard(parser: _Parser) -> None:
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    export = actions.add_parser("export", allow_abbrev=False, help="write the shipped dashboards to a file")
+    give = actions.add_parser("import", allow_abbrev=False, help="give the shipped dashboards to a Kibana")
+    build = actions.add_parser("build", allow_abbrev=False, help="write a dashboard of what readers publish now")
+    what = give.add_mutually_exclusive_group()
+    what.add_argument("--file", metavar="FILE", help="give this file of build's instead of the shipped dashboards")
+    for action in (export, what, build):
+        action.add_argument("--index", metavar="PATTERN", help="the indices to show (metrics-expvastic*,expvastic*)")
+    for action in (export, build):
+        targets = ("kibana", "opensearch", "grafana")
+        action.add_argument("--target", choices=targets, default="kibana", help="who is to show it (%(default)s)")
+        action.add_argument("-o", "--output", metavar="FILE", help="where to write; unless given to standard output")
+    give.set_defaults(target="kibana")
+    give.add_argument("--kibana", metavar="URL", required=True, help="its address, as http://localhost:5601")
+    give.add_argument("--space", default="", metavar="NAME", help="the space to import into, unless the default one")
+    give.add_argument("--username", metavar="NAME", help="who to log in as")
+    give.add_argument("--password-file", metavar="FILE", help="a file with the password")
+    give.add_argument("--api-key-file", metavar="FILE", help="a file with an API key")
+    give.add_argument("--ca-file", metavar="FILE", help="the authority of Kibana's certificate, in PEM form")
+    given = os.environ.get("EXPVASTIC_CONFIG")
+    build.add_argument(
+        "-c", "--config", metavar="FILE", required=given is None, default=given, help="the configuration"
+    )
+    build.add_argument(
+        "--polls", type=int, default=2, metavar="N", help="how often each reader is polled (%(default)s)"
+    )
+    build.add_argument("--every", default="1s", metavar="TIME", help="time between polls (%(default)s)")
+
+
 def _overview() -> str:
-    lines = [f"  {name:8}{text}" for name, (_module, text) in COMMANDS.items()]
+    lines = [f"  {name:11}{text}" for name, (_module, text) in COMMANDS.items()]
     return "Poll JSON status pages and ship them to Elasticsearch or OpenSearch.\n\ncommands:\n" + "\n".join(lines)
 
 

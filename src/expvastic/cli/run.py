@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib.util
 import math
 import os
 import signal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import anyio
 
 from .. import logs
+from ..config import Config
 from ..pipeline import Pipeline, Result
+from ..state import State
 from .source import configuration
 
 if TYPE_CHECKING:
@@ -27,7 +31,15 @@ def main(options: argparse.Namespace) -> int:
     logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
     log = logs.logger()
     is_once = options.command == "once"
-    pipeline = Pipeline(config, ticks=1 if is_once else math.inf)
+    with contextlib.ExitStack() as stack:
+        path = config.settings.state_dir
+        state = stack.enter_context(State.open(Path(path))) if path and not is_once else None
+        return _run(config, state, options, log)
+
+
+def _run(config: Config, state: State | None, options: argparse.Namespace, log: FilteringBoundLogger) -> int:
+    is_once = options.command == "once"
+    pipeline = Pipeline(config, state, ticks=1 if is_once else math.inf)
     if options.config is None:
         polls = [engine.statistics().target for engine in pipeline.engines.values()]
         writes_to = [delivery.statistics().destination for delivery in pipeline.deliveries.values()]
@@ -60,7 +72,9 @@ def _stop(pipeline: Pipeline, number: int, log: FilteringBoundLogger) -> None:
 def _exit_code(result: Result, is_once: bool, log: FilteringBoundLogger) -> int:
     if result.lost:
         log.error("undelivered data lost with the memory", containers=result.lost)
-    log.info("stopped", lost=result.lost)
+    if result.kept:
+        log.info("undelivered data kept in state_dir", containers=result.kept)
+    log.info("stopped", lost=result.lost, kept=result.kept)
     if is_once:
         return 1 if result.shed or result.failed_polls or result.refused else 0
     return 3 if result.lost else 0

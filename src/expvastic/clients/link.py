@@ -49,7 +49,7 @@ async def open_link(endpoint: Endpoint, where: str, tls: Tls, proxy: Endpoint | 
 
     through = await anyio.to_thread.run_sync(_environment_proxy, endpoint, where) if proxy == "environment" else proxy
     transport = httpx.AsyncHTTPTransport(
-        verify=await _context(tls, endpoint, where),
+        verify=await context_for(tls, endpoint, where),
         trust_env=False,
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
         proxy=None if through is None else await _httpx_proxy(through, tls, where),
@@ -58,7 +58,8 @@ async def open_link(endpoint: Endpoint, where: str, tls: Tls, proxy: Endpoint | 
     return Link(transport, is_secure=endpoint.scheme == "https", is_proxied=through is not None)
 
 
-async def _context(tls: Tls, endpoint: Endpoint, where: str) -> ssl.SSLContext:
+async def context_for(tls: Tls, endpoint: Endpoint, where: str) -> ssl.SSLContext:
+    """The context with which to reach an endpoint; one that is of no use without https. Raises ReadError."""
     if endpoint.scheme != "https":
         return unused_context()
     try:
@@ -72,7 +73,7 @@ async def _httpx_proxy(proxy: Endpoint, tls: Tls, where: str) -> httpx.Proxy:
 
     # The target's fingerprint and our certificate are for the target.
     tls = replace(tls, cert_file=None, key_file=None, fingerprint=None)
-    context = await _context(tls, proxy, where) if proxy.scheme == "https" else None
+    context = await context_for(tls, proxy, where) if proxy.scheme == "https" else None
     password = proxy.password.get_secret_value() if proxy.password else ""
     auth = None if proxy.username is None else (proxy.username, password)
     return httpx.Proxy(proxy.url, auth=auth, ssl_context=context)

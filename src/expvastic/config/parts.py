@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ..buffer import LEAST_DISK_BYTES, BufferSettings
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings
 from ..errors import ConfigError
@@ -19,7 +20,7 @@ from .credentials import Credentials
 from .mapfiles import lines_of, read_map_file
 from .plans import ReaderPlan, RecorderNaming, RecorderPlan, Settings
 from .sections import SectionReader, open_section
-from .tree import Entry, Scalar, Section
+from .tree import Entry, Node, Scalar, Section
 
 _OLD_LOG_LEVEL = "debug_evel"  # as the ancestor spelt it
 
@@ -30,20 +31,23 @@ class PartReader:
 
     complaints: Complaints
     credentials: Credentials
+    _lacks_state_dir: bool = field(default=False, init=False)  # known once the settings were read
+    _has_state_dir: bool = field(default=False, init=False)
 
     def settings(self, entry: Entry | None) -> Settings | None:
         """Return the settings of the process."""
         if entry is None or entry.is_blank:
+            self._lacks_state_dir = True
             return Settings()
         if isinstance(entry.node, Section):
             entry = Entry(entry.name, entry.line, self._without_old_keys(entry.node))
         opened = open_section(entry, ("settings",), (Settings,), self.credentials)
         if opened is None:
             return None
-        if "state_dir" in opened.values:
-            message = "not available in this version, which keeps its buffers in memory; take it out"
-            self.complaints.error(("settings", "state_dir"), message, opened.line_of("state_dir"))
-        return opened.make(Settings)
+        settings = opened.make(Settings)
+        self._lacks_state_dir = settings is not None and settings.state_dir is None
+        self._has_state_dir = settings is not None and settings.state_dir is not None
+        return settings
 
     def reader(self, entry: Entry, classes: Mapping[str, type[Any]]) -> ReaderPlan | None:
         """Return the plan of one reader, its type name as it is written."""
@@ -73,7 +77,18 @@ class PartReader:
         plugin = opened.make(settings_of(classes[kind]))
         if delivery is None or naming is None or plugin is None:
             return None
+        self._check_buffer(delivery.buffer, opened)
         return RecorderPlan(entry.name, kind, delivery, plugin, naming.type_name)
+
+    def _check_buffer(self, buffer: BufferSettings, opened: SectionReader) -> None:
+        if buffer.type == "disk" and self._lacks_state_dir:
+            path = (*opened.path, "buffer", "type")
+            self.complaints.error(path, "disk needs settings.state_dir", _line_of(opened, "buffer", "type"))
+        is_on_disk = self._has_state_dir and buffer.type != "memory"
+        if is_on_disk and buffer.max_bytes is not None and buffer.max_bytes < LEAST_DISK_BYTES:
+            path = (*opened.path, "buffer", "max_bytes")
+            message = "must be at least 1 MiB on disk, where the books are kept beside the data"
+            self.complaints.error(path, message, _line_of(opened, "buffer", "max_bytes"))
 
     def entries(self, part: str, entry: Entry | None) -> list[Entry]:
         """Return what stands under ``readers`` or ``recorders``, with a complaint about each name that cannot be."""
@@ -145,3 +160,14 @@ class PartReader:
             message = f"must be {listed(classes)}" + self.complaints.suggest(text, classes)
             self.complaints.error(path, message, found[0].line)
         return None
+
+
+def _line_of(opened: SectionReader, *keys: str) -> int:
+    """Return the line of a key in a section in a section."""
+    node: Node = opened.section
+    line = opened.line
+    for key in keys:
+        entries = node.entries.items() if isinstance(node, Section) else ()
+        for entry in (entry for name, entry in entries if name.casefold() == key):
+            node, line = entry.node, entry.line
+    return line

@@ -17,6 +17,12 @@ from ..pages.mapping import MappingSettings
 from ..settings import ByteSize, Duration, SettingsModel
 
 
+def _check_folder(text: str) -> str:
+    if not text.strip() or not text.isprintable():
+        raise ValueError("not the name of a folder; write it like /var/lib/expvastic")
+    return text
+
+
 def _check_listen(text: str) -> str:
     parse_listen(text)
     return text
@@ -29,8 +35,10 @@ class Settings(SettingsModel):
     """The least that is logged. A reader may have its own."""
     log_format: Literal["auto", "text", "json"] = "auto"
     """How a log line looks: `text` for people, `json` for programs; `auto` is `text` on a terminal."""
-    state_dir: str | None = None
-    """Not available in this version: buffers are in memory."""
+    state_dir: Annotated[str, AfterValidator(_check_folder)] | None = None
+    """A folder for this process alone: buffers are on disk in it, and what is known of the readers' targets outlives a
+    restart. It is made if only its last part is missing; a relative one counts from the working directory. Unless
+    given, all that is in memory, and lost with the process."""
     listen: Annotated[str, AfterValidator(_check_listen)] | None = None
     """Where `/healthz`, `/readyz`, `/metrics` and `/debug/vars` are served: a loopback address and port such as
     `127.0.0.1:8642`, or a unix socket as `unix:/path`; any address with `public://` before it. Nowhere, unless
@@ -38,7 +46,8 @@ class Settings(SettingsModel):
     grace: Duration = 10.0
     """Time to deliver what was read, after the signal to stop."""
     memory: ByteSize = 256 * 2**20
-    """Bytes that all buffers in memory may hold together; if their limits add up to more, each has its share."""
+    """Bytes that all buffers in memory may hold together, those on disk not counted; if their limits add up to more,
+    each has its share."""
 
 
 class RecorderNaming(SettingsModel):

@@ -2,35 +2,145 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from .minutes import MINUTE, Minutes
 
 _REASONS_KEPT = 100  # reasons of refusals come from outside; the rest are counted together
 _OTHER = "other"
+_APART = ("duplicates", "conflicts", "shared", "failure_store", "salvaged", "replayed", "retried", "blocked")
+_ELSEWHERE = ("conflicts", "shared", "failure_store")
+
+T = TypeVar("T")
+Entry = tuple[str, str, str, int]  # column, reason, reader, minute
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class _Books(msgspec.Struct):
+    totals: dict[str, int]
+    refused: dict[str, int]
+    shed: dict[str, int]
+    minutes: dict[str, dict[int, bytes]]
+
+
+_decode_books = msgspec.msgpack.Decoder(_Books).decode
+_decode_changes = msgspec.msgpack.Decoder(list[tuple[str, str, str, int, int]]).decode
 
 
 class Ledger:
-    """Counts what became of each container; what waits or is out is the buffer's to say.
+    """Counts what became of each container, in all and by reader and minute; what waits or is out the buffer knows.
 
     ``recorded`` includes ``duplicates`` (there already, and handed out before), ``conflicts`` (there already at the
-    first try), ``shared`` (written by another recorder of the same destination) and ``failure_store``.
+    first try), ``shared`` (written by another recorder of the same destination), ``failure_store`` and ``salvaged``
+    (without the fields that were refused). ``offered`` includes ``replayed``.
+
+    A buffer on disk commits the ledger with its own progress: it sets ``keeps_changes``, and stores ``take_changes()``
+    with each step. What was offered and stored is no change in this sense, for the stored records tell of it.
     """
 
-    def __init__(self) -> None:
-        self.offered = 0
-        self.recorded = 0
-        self.duplicates = 0
-        self.conflicts = 0
-        self.shared = 0
-        self.failure_store = 0
-        self.retried = 0
-        self.blocked = 0
+    COUNTED = ("offered", "recorded", *_APART)
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self.totals: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.shed: Counter[str] = Counter()
+        self.minutes = Minutes(wall)
+        self.keeps_changes = False
+        self._changes: Counter[Entry] = Counter()
 
-    def refuse(self, reason: str) -> bool:
+    def offer(self, reader: str, moment: int, count: int = 1) -> None:
+        """Containers of one reader and time (microseconds) were offered, and stored."""
+        self.totals["offered"] += count
+        self.minutes.add("offered", reader, moment // MINUTE, count)
+
+    def lose(self, reader: str, moment: int, reason: str, *, was_stored: bool) -> None:
+        """A container was shed; one that was never stored is offered by that as well."""
+        if not was_stored:
+            self._enter("offered", "", reader, moment // MINUTE)
+        self._enter("shed", reason, reader, moment // MINUTE)
+
+    def record(self, reader: str, moment: int, how: str = "") -> None:
+        """A container is recorded; ``how`` is one of the words that are counted apart."""
+        minute = moment // MINUTE
+        self._enter("recorded", "", reader, minute)
+        if how:
+            self._enter(how, "", reader, minute)
+
+    def refuse(self, reader: str, moment: int, reason: str) -> bool:
         """Enter a refusal; returns whether it is the first of its reason."""
         known = reason in self.refused
         if not known and len(self.refused) >= _REASONS_KEPT:
             reason, known = _OTHER, _OTHER in self.refused
-        self.refused[reason] += 1
+        self._enter("refused", reason, reader, moment // MINUTE)
         return not known
+
+    def count(self, what: str, count: int = 1) -> None:
+        """Count what is of no reader and no minute: ``retried``, ``blocked``, ``replayed``."""
+        self._enter(what, "", "", 0, count)
+
+    def reconcile(self, waiting: int) -> int:
+        """Let what was offered agree with the rest, where a disk lost what was not synced; returns the difference."""
+        missing = self.settled + waiting - self.totals["offered"]
+        self.totals["offered"] += missing
+        return missing
+
+    @property
+    def settled(self) -> int:
+        """Containers that are neither waiting nor out."""
+        return self.totals["recorded"] + self.refused.total() + self.shed.total()
+
+    def take_changes(self) -> bytes:
+        """The changes since this was last called, encoded; empty if there are none."""
+        changes, self._changes = self._changes, Counter()
+        return _encode([(*entry, count) for entry, count in changes.items()]) if changes else b""
+
+    def apply_changes(self, changes: bytes) -> None:
+        """Enter changes that were taken before. Raises ValueError if they are none."""
+        for change in _read(_decode_changes, changes):
+            self._sum_up(*change)
+
+    def dump(self) -> bytes:
+        """All of the books; with this, all changes so far are told."""
+        self._changes.clear()
+        return _encode(_Books(dict(self.totals), dict(self.refused), dict(self.shed), self.minutes.dump()))
+
+    def restore(self, dump: bytes) -> None:
+        """Take dumped books for one's own. Raises ValueError if they are none."""
+        books = _read(_decode_books, dump)
+        self.totals, self.refused, self.shed = Counter(books.totals), Counter(books.refused), Counter(books.shed)
+        self.minutes.restore(books.minutes)
+
+    def _enter(self, column: str, reason: str, reader: str, minute: int, count: int = 1) -> None:
+        self._sum_up(column, reason, reader, minute, count)
+        if self.keeps_changes:
+            self._changes[column, reason, reader, minute] += count
+
+    def _sum_up(self, column: str, reason: str, reader: str, minute: int, count: int) -> None:
+        if column == "refused":
+            self.refused[reason] += count
+        elif column == "shed":
+            self.shed[reason] += count
+        else:
+            self.totals[column] += count
+        if minute and (shown := _shown(column)):
+            self.minutes.add(shown, reader, minute, count)
+
+
+def _shown(column: str) -> str:
+    """The column of the minutes in which something is counted; empty if it is in none."""
+    if column in ("offered", "recorded", "refused", "shed"):
+        return column
+    return "elsewhere" if column in _ELSEWHERE else ""
+
+
+def _read(decode: Callable[[bytes], T], stored: bytes) -> T:
+    try:
+        return decode(stored)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"no books: {error}") from error

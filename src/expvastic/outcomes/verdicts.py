@@ -14,87 +14,112 @@ if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A record, what its recorder said, and whether it was sent without the fields that were refused."""
+
+    record: Record
+    verdict: Verdict
+    is_salvaged: bool = False
+
+
 @dataclass(slots=True)
 class Sorted:
     """A batch, sorted by what is to be done.
 
-    ``again`` has records by how often they were handed out before; ``reason`` is why the last of them, or of the
-    blocked ones, is to be tried again.
+    ``settled`` is recorded. ``again`` has records by how often they were handed out before, and whether they are in
+    doubt; ``reason`` is why the last of them, or of the blocked ones, is to be tried again. The ``refused`` are to be
+    decided about, and then among the others, or ``refused_for_good``.
     """
 
     settled: list[Record] = field(default_factory=list)
-    again: dict[int, list[Record]] = field(default_factory=dict)
+    again: dict[tuple[int, bool], list[Record]] = field(default_factory=dict)
     blocked: list[Record] = field(default_factory=list)
+    refused: list[Judged] = field(default_factory=list)
+    refused_for_good: list[Record] = field(default_factory=list)
     reason: str = ""
+
+    @property
+    def has_settled(self) -> bool:
+        """Whether anything of the batch is done with."""
+        return bool(self.settled or self.refused_for_good)
 
     @property
     def share_left(self) -> float:
         """The part of the batch that is not settled."""
         left = sum(map(len, self.again.values())) + len(self.blocked)
-        return left / (left + len(self.settled)) if left else 0.0
+        return left / (left + len(self.settled) + len(self.refused_for_good)) if left else 0.0
 
 
 class Verdicts:
-    """Enters verdicts into the books, and says what an operator must know, once."""
+    """Enters verdicts into the books, and says what an operator must know, once.
 
-    def __init__(self, ledger: Ledger, log: FilteringBoundLogger, *, shares: bool) -> None:
+    ``shares`` says that another recorder writes to the same destination; ``replays``, that everything was sent before.
+    """
+
+    def __init__(
+        self, ledger: Ledger, log: FilteringBoundLogger, *, shares: bool = False, replays: bool = False
+    ) -> None:
         self._ledger = ledger
         self._log = log
         self._shares = shares
+        self._replays = replays
         self._blocked: set[str] = set()  # destinations
 
-    def sort(self, records: Sequence[Record], verdicts: Sequence[Verdict]) -> Sorted:
-        """Account for every record of a batch."""
+    def sort(self, judged: Sequence[Judged]) -> Sorted:
+        """Account for every record of a batch but the refused ones."""
         batch = Sorted()
-        for record, verdict in zip(records, verdicts, strict=True):
+        for each in judged:
+            verdict = each.verdict
             match verdict.outcome:
                 case Outcome.AGAIN:
-                    batch.again.setdefault(record.tries, []).append(record)
+                    batch.again.setdefault((each.record.tries, verdict.in_doubt), []).append(each.record)
                     batch.reason = verdict.reason
                 case Outcome.BLOCKED:
                     self._block(verdict)
-                    batch.blocked.append(record)
+                    batch.blocked.append(each.record)
                     batch.reason = f"{verdict.destination} is blocked: {verdict.reason} {verdict.detail}".rstrip()
                 case Outcome.REFUSED:
-                    self._refuse(record, verdict)
-                    batch.settled.append(record)
+                    batch.refused.append(each)
                 case Outcome.RECORDED | Outcome.DUPLICATE:
-                    self._record(record, verdict)
-                    batch.settled.append(record)
-        self._ledger.blocked += len(batch.blocked)
+                    self._record(each)
+                    batch.settled.append(each.record)
+        if batch.blocked:
+            self._ledger.count("blocked", len(batch.blocked))
         return batch
 
-    def _record(self, record: Record, verdict: Verdict) -> None:
-        self._ledger.recorded += 1
-        if verdict.outcome is Outcome.DUPLICATE:
-            self._count_duplicate(record)
-        elif verdict.reason:
-            self._ledger.failure_store += 1
+    def refuse(self, judged: Sequence[Judged]) -> None:
+        """Account for records that are refused for good."""
+        for each in judged:
+            container, verdict = each.record.container, each.verdict
+            if self._ledger.refuse(container.reader, container.time, verdict.reason):
+                about = {"field": verdict.field} if verdict.field else {}
+                self._log.error(
+                    "document refused",
+                    reason=verdict.reason,
+                    detail=verdict.detail,
+                    reader=container.reader,
+                    **about,
+                )
+
+    def _record(self, judged: Judged) -> None:
+        container, verdict = judged.record.container, judged.verdict
+        self._ledger.record(container.reader, container.time, self._how(judged))
         if self._blocked and verdict.destination in self._blocked:
             self._blocked.discard(verdict.destination)
             self._log.warning("destination open again", destination=verdict.destination)
 
-    def _count_duplicate(self, record: Record) -> None:
-        ledger = self._ledger
-        if record.tries:
-            ledger.duplicates += 1
-        elif self._shares:
-            ledger.shared += 1
-        else:
-            ledger.conflicts += 1
-            if ledger.conflicts == 1:
-                self._log.warning("id was there already at the first try", id=record.container.id)
-
-    def _refuse(self, record: Record, verdict: Verdict) -> None:
-        if self._ledger.refuse(verdict.reason):
-            about = {"field": verdict.field} if verdict.field else {}
-            self._log.error(
-                "document refused",
-                reason=verdict.reason,
-                detail=verdict.detail,
-                reader=record.container.reader,
-                **about,
-            )
+    def _how(self, judged: Judged) -> str:
+        """The word under which a record is counted apart; empty if it is plainly recorded."""
+        if judged.verdict.outcome is not Outcome.DUPLICATE:
+            return "failure_store" if judged.verdict.reason else "salvaged" if judged.is_salvaged else ""
+        if judged.record.tries or self._replays:
+            return "duplicates"
+        if self._shares:
+            return "shared"
+        if not self._ledger.totals["conflicts"]:
+            self._log.warning("id was there already at the first try", id=judged.record.container.id)
+        return "conflicts"
 
     def _block(self, verdict: Verdict) -> None:
         if verdict.destination not in self._blocked:

@@ -6,6 +6,7 @@ Source: ``BySize`` in the documentation of runtime.MemStats, https://pkg.go.dev/
 from __future__ import annotations
 
 CLASSES = 61  # as many rows has the table
+_UNSIGNED = 2**64  # above all numbers of Go's
 
 Table = dict[int, tuple[int, int]]  # by the size of the class: mallocs, frees
 
@@ -15,6 +16,15 @@ class SizeClasses:
 
     def __init__(self) -> None:
         self._seen: Table = {}
+
+    @property
+    def seen(self) -> Table:
+        """The last table, for a successor."""
+        return self._seen
+
+    def restore(self, seen: Table) -> None:
+        """Go on after the last table of a predecessor."""
+        self._seen = seen
 
     def reset(self) -> None:
         """Forget the table: the target lives another life, in which nothing can be compared with it."""
@@ -52,7 +62,9 @@ def _table(by_size: object) -> Table | None:
         if not isinstance(row, dict):
             return None
         size, mallocs, frees = row.get("Size"), row.get("Mallocs"), row.get("Frees")
-        if not (type(size) is type(mallocs) is type(frees) is int) or size <= last or mallocs < 0 or frees < 0:
+        if not (type(size) is type(mallocs) is type(frees) is int) or not last < size < _UNSIGNED:
+            return None
+        if not (0 <= mallocs < _UNSIGNED and 0 <= frees < _UNSIGNED):
             return None
         table[size] = (mallocs, frees)
         last = size

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .by_size import SizeClasses
+from .knowledge import RuntimeKnowledge
 from .rings import RING, Digest, Ring, digest_of
 
 GC_NAMES = ("memstats.PauseNs", "memstats.PauseEnd")
@@ -26,6 +27,7 @@ _NO_GOAL = 2**63  # with the collector switched off NextGC is 2^64 - 1, or a lit
 _Ring = Sequence[int] | Ring
 _Rings = tuple[_Ring, _Ring]
 _COUNTERS = ("TotalAlloc", "Mallocs", "Frees", "PauseTotalNs", "NumGC", "NumForcedGC")  # never fall in one life
+_NOT_SEEN = object()  # equal to no command line
 
 
 class Life(enum.StrEnum):
@@ -71,11 +73,26 @@ class Runtime:
         self._ship_history = ship_history
         self._sizes = SizeClasses() if by_size else None
         self._counters: dict[str, int] = {}
-        self._cmdline: object = None
+        self._cmdline: object = None  # of the last page, with its digest
+        self._cmdline_digest = _digest(None)
         self._collections = 0
         self._last_end = 0
         self.rings: Digest | None = None
         """Those of the last page, if they are known by their text."""
+
+    @property
+    def knowledge(self) -> RuntimeKnowledge:
+        """What a successor needs to go on as if it had seen all pages itself."""
+        sizes = self._sizes.seen if self._sizes else {}
+        return RuntimeKnowledge(self._counters, self._collections, self._last_end, self._cmdline_digest, sizes)
+
+    def restore(self, knowledge: RuntimeKnowledge) -> None:
+        """Go on where a predecessor ended."""
+        self._counters = knowledge.counters
+        self._collections, self._last_end = knowledge.collections, knowledge.last_end
+        self._cmdline, self._cmdline_digest, self.rings = _NOT_SEEN, knowledge.cmdline, None
+        if self._sizes:
+            self._sizes.restore(knowledge.sizes)
 
     def read(self, page: Mapping[str, object]) -> tuple[Mapping[str, object], Observation | None]:
         """The page with the new pauses in the place of the rings, and what was seen; as it is if it is not Go's."""
@@ -106,21 +123,26 @@ class Runtime:
         collections = memstats.get("NumGC")
         if rings is None or type(collections) is not int or not 0 <= collections < _UNSIGNED:
             return None
-        counters = {name: value for name in _COUNTERS if type(value := memstats.get(name)) is int}
-        digest = _digest_of(rings)
-        if is_moved := digest is None or digest != self.rings or collections != self._collections:
-            self.rings = digest
-        life = self._compare(counters, cmdline, collections, rings[1] if is_moved else None)
+        counters = {
+            name: value for name in _COUNTERS if type(value := memstats.get(name)) is int and 0 <= value < _UNSIGNED
+        }
+        digest = self._cmdline_digest if cmdline == self._cmdline else _digest(cmdline)
+        known = _digest_of(rings)
+        is_moved = known is None or known != self.rings or collections != self._collections
+        life = self._compare(counters, digest, collections, rings[1] if is_moved else None)
         observation = self._observation(life, collections, rings)
-        self._counters, self._cmdline, self._collections = counters, cmdline, collections
+        self._counters, self._collections, self.rings = counters, collections, known
+        self._cmdline, self._cmdline_digest = cmdline, digest
         if is_moved:
             self._last_end = rings[1][(collections - 1) % RING] if collections else 0
         return observation
 
-    def _compare(self, counters: Mapping[str, int], cmdline: object, collections: int, ends: _Ring | None) -> Life:
+    def _compare(self, counters: Mapping[str, int], cmdline: bytes, collections: int, ends: _Ring | None) -> Life:
         if not self._counters:
             return Life.FIRST
-        if cmdline != self._cmdline or any(counters.get(name, 0) < seen for name, seen in self._counters.items()):
+        if cmdline != self._cmdline_digest or any(
+            counters.get(name, 0) < seen for name, seen in self._counters.items()
+        ):
             return Life.RESTARTED
         if collections - self._collections >= RING:
             return Life.UNKNOWN
@@ -144,6 +166,11 @@ class Runtime:
                 return Observation(life, _newest(held, collections, rings), lost=gap - held)
             case Life.SAME:
                 return Observation(life, _newest(collections - self._collections, collections, rings))
+
+
+def _digest(cmdline: object) -> bytes:
+    """What tells command lines apart without telling what is in them: there may be secrets."""
+    return hashlib.blake2b(repr(cmdline).encode(), digest_size=16).digest()
 
 
 def _rewritten(memstats: Mapping[str, object], observation: Observation) -> dict[str, object]:

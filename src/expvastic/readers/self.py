@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import anyio
 
-from ..accounts import Fields, process_fields, reader_fields, recorder_fields
+from ..accounts import Fields, lag_seconds, process_fields, reader_fields, recorder_fields
 from ..datatypes import Page, Reading
 from ..reader import Reader
 from ..settings import Duration, SettingsModel
@@ -41,7 +41,8 @@ class SelfReader(Reader[SelfSettings]):
         snapshot = self._snapshot()
         pages = [Page(process_fields(snapshot), "expvastic.process")]
         for name, recorder in snapshot.recorders.items():
-            pages.append(Page(_filled(recorder_fields(recorder)), "expvastic.recorder", {"recorder": name}))
+            lag: Fields = {"lag_seconds": lag_seconds(recorder, snapshot.time, snapshot.started)}
+            pages.append(Page(_filled(recorder_fields(recorder)) | lag, "expvastic.recorder", {"recorder": name}))
         if self._are_readers_due():
             for name, reader in snapshot.readers.items():
                 pages.append(Page(_filled(reader_fields(reader)), "expvastic.reader", {"reader": name}))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ..accounts import process_fields, reader_fields, recorder_fields
+from ..outcomes.minutes import Row
 from ..telemetry import Snapshot
 
 
@@ -20,7 +21,12 @@ def expvar(snapshot: Snapshot) -> str:
         **process_fields(snapshot),
         "readers": [{"name": name, **reader_fields(reader)} for name, reader in snapshot.readers.items()],
         "recorders": [
-            {"name": name, **recorder_fields(recorder), "refused_by_reason": _by_reason(recorder.refused)}
+            {
+                "name": name,
+                **recorder_fields(recorder),
+                "refused_by_reason": _by_reason(recorder.refused),
+                "minutes": _by_minute(recorder.minutes),
+            }
             for name, recorder in snapshot.recorders.items()
         ],
     }
@@ -29,3 +35,7 @@ def expvar(snapshot: Snapshot) -> str:
 
 def _by_reason(counts: Mapping[str, int]) -> list[dict[str, str | int]]:
     return [{"reason": reason, "count": count} for reason, count in counts.items()]
+
+
+def _by_minute(minutes: Mapping[int, Row]) -> list[dict[str, int]]:
+    return [{"minute": minute * 60, **row._asdict()} for minute, row in minutes.items()]

@@ -22,7 +22,7 @@ def readyz(snapshot: Snapshot) -> tuple[bool, str]:
 
     What fails while others do their work is named, but keeps nobody waiting.
     """
-    dropped = [name for name, recorder in snapshot.recorders.items() if recorder.state == "dropped"]
+    dropped = [name for name, recorder in snapshot.recorders.items() if recorder.state in ("dropped", "held")]
     failing = [name for name, reader in snapshot.readers.items() if reader.state == "failing"]
     blocked = [name for name, recorder in snapshot.recorders.items() if recorder.is_blocked and name not in dropped]
     is_cut_off = bool(snapshot.recorders) and len(dropped) + len(blocked) == len(snapshot.recorders)

@@ -20,7 +20,7 @@ _Type = Literal["counter", "gauge"]
 
 _STATES = ("starting", "running", "draining")
 _READER_STATES = ("starting", "reading", "failing")
-_RECORDER_STATES = ("starting", "closed", "failing", "dropped", "probation")
+_RECORDER_STATES = ("starting", "closed", "failing", "dropped", "probation", "held")
 
 
 class _Family(NamedTuple):
@@ -172,7 +172,23 @@ _FAMILIES = (
     _Family("recorder_shed_total", "counter", "Containers given up.", _recorder_by("reason", lambda it: it.shed)),
     _Family("recorder_waiting", "gauge", "Containers in the buffer.", _recorder(lambda it: it.waiting)),
     _Family("recorder_out", "gauge", "Containers being delivered.", _recorder(lambda it: it.out)),
-    _Family("recorder_buffer_bytes", "gauge", "Memory held by the buffer.", _recorder(lambda it: it.weight)),
+    _Family("recorder_buffer_bytes", "gauge", "Bytes held by the buffer.", _recorder(lambda it: it.weight)),
+    _Family(
+        "recorder_enqueued_total", "counter", "Containers that the buffer took in.", _recorder(lambda it: it.enqueued)
+    ),
+    _Family(
+        "recorder_consumed_total",
+        "counter",
+        "Containers that the buffer was relieved of.",
+        _recorder(lambda it: it.consumed),
+    ),
+    _Family(
+        "recorder_buffer_errors_total",
+        "counter",
+        "Troubles of the buffer.",
+        _recorder_by("type", lambda it: it.buffer_errors),
+    ),
+    _Family("recorder_lanes", "gauge", "Batches that may be under way at once.", _recorder(lambda it: it.lanes)),
     _Family(
         "recorder_duplicates_total",
         "counter",
@@ -197,6 +213,14 @@ _FAMILIES = (
         "Recorded in the destination's failure store.",
         _recorder(lambda it: it.failure_store),
     ),
+    _Family(
+        "recorder_salvaged_total",
+        "counter",
+        "Recorded without the values that were refused.",
+        _recorder(lambda it: it.salvaged),
+    ),
+    _Family("recorder_replayed_total", "counter", "Offered again from quarantine.", _recorder(lambda it: it.replayed)),
+    _Family("recorder_quarantined", "gauge", "Documents in quarantine.", _recorder(lambda it: it.quarantined)),
     _Family("recorder_retried_total", "counter", "Containers tried again.", _recorder(lambda it: it.retried)),
     _Family(
         "recorder_blocked_total",

@@ -15,6 +15,7 @@ _OF_READERS: dict[str, Callable[[ReaderStatistics], int]] = {
     "containers": lambda reader: reader.containers,
 }
 _OF_RECORDERS: dict[str, Callable[[DeliveryStatistics], int]] = {
+    "offered": lambda recorder: recorder.offered,
     "recorded": lambda recorder: recorder.recorded,
     "refused": lambda recorder: sum(recorder.refused.values()),
     "shed": lambda recorder: sum(recorder.shed.values()),

@@ -27,6 +27,14 @@ _ADVICE = {
     413: "the request is larger than the server, or a proxy before it, takes",
 }
 
+# Answers of who has looked at a request and not begun with it: nothing of it was carried out.
+_TURNED_AWAY = {401, 403, 404, 405, 407, 413, 415, 429}
+_NOT_BEGUN = {(503, "cluster_block_exception")}
+
+
+# What a server says that has no memory for a request of this size, or none just now.
+_NO_MEMORY = {"es_rejected_execution_exception", "rejected_execution_exception", "circuit_breaking_exception"}
+
 
 class Answer(NamedTuple):
     """What a cluster said, whatever it was; ``retry_after`` in seconds."""
@@ -74,7 +82,8 @@ def explain(answer: Answer, action: str) -> RecordError:
         words += "; redirects are not followed, give the final address as endpoint"
     elif not kind and answer.status < 500 and answer.status != 429:
         words += "; is this Elasticsearch or OpenSearch?"
-    return RecorderLost(words) if lost else RecordError(words, retry_after=answer.retry_after)
+    in_doubt = answer.status not in _TURNED_AWAY and (answer.status, kind) not in _NOT_BEGUN
+    return (RecorderLost if lost else RecordError)(words, retry_after=answer.retry_after, in_doubt=in_doubt)
 
 
 def read_error(body: bytes) -> tuple[str, str]:
@@ -84,6 +93,11 @@ def read_error(body: bytes) -> tuple[str, str]:
     except ValueError:
         return "", ""
     return error.type or "", tidy(error.reason or "")
+
+
+def is_push_back(status: int, kind: str | None) -> bool:
+    """Whether a request, or a part of it, was turned away for its size or for want of memory."""
+    return status == 429 and kind in _NO_MEMORY
 
 
 def decode(body: bytes, kind: type[T]) -> T:

@@ -13,6 +13,7 @@ from .destination import IndexName
 
 # A connection that is cut in a bulk no larger than this was not cut for its size.
 ALWAYS_TAKEN = 512 * 1024
+_ALWAYS_BORNE = 16 * 1024
 
 NDJSON = {"accept": "application/json", "content-type": "application/x-ndjson"}
 
@@ -23,16 +24,32 @@ class Ceiling:
     """How large a bulk may be, as far as the server has let us know; bytes before compression."""
 
     def __init__(self) -> None:
-        self.bytes: float = math.inf
+        self._taken = math.inf
+        self._bearable = math.inf
 
-    def was_refused(self, size: int) -> None:
-        """A bulk of that size was answered 413."""
-        self.bytes = min(self.bytes, size // 2)
+    @property
+    def bytes(self) -> float:
+        return min(self._taken, self._bearable)
 
-    def was_cut(self, size: int) -> None:
-        """The connection broke in a bulk of that size, which is how Elasticsearch 9 may say 413."""
-        if size > ALWAYS_TAKEN:
-            self.bytes = min(self.bytes, max(size // 2, ALWAYS_TAKEN))
+    def was_refused(self, bulk: Bulk) -> None:
+        """It was answered 413. One document says nothing of how many go together."""
+        if len(bulk) > 1:
+            self._taken = min(self._taken, bulk.size // 2)
+
+    def was_cut(self, bulk: Bulk) -> None:
+        """The connection broke in it, which is how Elasticsearch 9 may say 413."""
+        if bulk.size > ALWAYS_TAKEN:
+            self._taken = min(self._taken, max(bulk.size // 2, ALWAYS_TAKEN))
+
+    def was_pushed_back(self, bulk: Bulk) -> None:
+        """The server had no memory for it: for one that is too large on its own, that will not change."""
+        if bulk.size > _ALWAYS_BORNE:
+            self._bearable = min(self._bearable, max(bulk.size // 2, _ALWAYS_BORNE))
+
+    def went_through(self, bulk: Bulk) -> None:
+        """What the server bears, unlike what it takes, may grow again."""
+        if bulk.size * 2 > self._bearable:
+            self._bearable *= 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,16 @@ class Bulk:
                 start, size = place, 0
             size += len(line)
         yield self._slice(start, len(self.lines))
+
+    @property
+    def smallest(self) -> int:
+        """Bytes of the smallest document with its action."""
+        return min(map(len, self.lines))
+
+    @property
+    def largest(self) -> int:
+        """Bytes of the largest document with its action."""
+        return max(map(len, self.lines))
 
     def halves(self) -> tuple[Bulk, Bulk]:
         """The first and the second half of the documents."""

@@ -16,11 +16,11 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 from ...errors import ReadError, RecordError
 from .answers import Answer, ConnectionCut, parse_retry_after
 from .settings import ElasticsearchSettings, spell_address
-from .wire import BodyCut, PlainSerializer, node_class
+from .wire import BodyCut, NothingSent, PlainSerializer, node_class
 
 _LOGGER = "elastic_transport"
 _JSON = {"accept": "application/json", "content-type": "application/json"}
-_NOTHING_SENT = {"connect", "dns", "proxy", "tls"}
+_NOT_ABOUT_SIZE = {"connect", "dns", "proxy", "tls"}
 
 
 class Cluster:
@@ -36,7 +36,8 @@ class Cluster:
     ) -> Answer:
         """Ask for ``target``, a path with its query; the answer may be of any status.
 
-        Raises RecordError if there was none; ConnectionCut if it is not known whether the request was carried out.
+        Raises RecordError if there was none: ConnectionCut if the connection broke in the middle. Unless the error is
+        ``in_doubt``, nothing of the request was sent.
         """
         try:
             response = await self._client.perform_request(method, target, headers=headers, body=body)
@@ -98,6 +99,8 @@ def _spell_node(config: NodeConfig) -> str:
 
 def _translate(error: TransportError) -> RecordError:
     cause = error.__cause__
-    if isinstance(cause, ReadError) and cause.reason not in _NOTHING_SENT:
+    if isinstance(cause, NothingSent):
+        return RecordError(error.message, in_doubt=False)
+    if isinstance(cause, ReadError) and cause.reason not in _NOT_ABOUT_SIZE:
         return ConnectionCut(error.message, in_body=isinstance(cause, BodyCut))
     return RecordError(error.message)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import msgspec
-
 from ...errors import RecorderLost, RecordError
-from .answers import Answer, decode, explain
+from .answers import Answer, explain
 from .destination import IndexName
+from .resolve import read_resolved, resolve
 from .settings import Mode
 from .template import Need, build_template, judge_installed, template_name
 
@@ -22,16 +21,6 @@ _ADVICE = {
     403: "install it with stronger credentials, or set manage_template: false",
 }
 _BUSY = (401, 408, 429)  # explained as they are, like all from 500 on
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Resolved(msgspec.Struct):
-    indices: list[_Named] = []
-    aliases: list[_Named] = []
-    data_streams: list[_Named] = []
 
 
 async def settle_template(cluster: Cluster, index: IndexName, mode: Mode) -> None:
@@ -61,21 +50,17 @@ async def _is_plain_index(cluster: Cluster, index: IndexName, mode: Mode) -> boo
     """Whether there is an index or alias of that name, for which no template is asked any more."""
     if index.dated:
         return False
-    answer = await cluster.request("GET", f"/_resolve/index/{quote(index.text, safe='')}")
+    answer = await resolve(cluster, index.text)
     if answer.status in (403, 404):  # not to be seen counts as not there
         return False
     if answer.status != 200:
         raise explain(answer, f"looking for {index.text}")
-    try:
-        resolved = decode(answer.body, _Resolved)
-    except ValueError as error:
-        raise RecordError(f"{answer.endpoint}: no usable answer about what {index.text} is") from error
-    is_index = any(found.name == index.text for found in resolved.indices)
-    is_stream = any(found.name == index.text for found in resolved.data_streams)
-    if (is_index and mode is Mode.DATA_STREAM) or (is_stream and mode is Mode.INDEX):
+    resolved = read_resolved(answer, index.text)
+    is_index = resolved.is_index(index.text)
+    if (is_index and mode is Mode.DATA_STREAM) or (resolved.is_data_stream(index.text) and mode is Mode.INDEX):
         kind = "an index" if is_index else "a data stream"
         raise RecorderLost(f"{answer.endpoint}: {index.text} is {kind}, but mode says {mode.value}; change one of them")
-    return is_index or any(found.name == index.text for found in resolved.aliases)
+    return is_index or resolved.is_alias(index.text)
 
 
 async def _look(cluster: Cluster, path: str, *, stream: bool) -> Need:

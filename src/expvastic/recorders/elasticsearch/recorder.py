@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
-from urllib.parse import quote
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import anyio
 import anyio.to_thread
 
 from ...datatypes import Container
 from ...errors import RecordError
-from ...recorder import Outcome, Recorder, Verdict
-from .answers import ConnectionCut, explain
-from .bulks import NDJSON, Bulk, Ceiling
+from ...recorder import Counted, Recorder, Searched, Verdict
 from .contact import Product, make_contact
+from .counting import count_by_minute
 from .destination import IndexName
 from .provision import settle_template
+from .search import find_recorded
+from .sending import Sender
 from .settings import ElasticsearchSettings
-from .suspects import LEAST, suspects_of
-from .verdicts import FILTER_PATH, read_verdicts
+from .whereabouts import whereabouts_of
 
 if TYPE_CHECKING:
     from .client import Cluster
@@ -28,26 +28,23 @@ if TYPE_CHECKING:
 _CLOSE_LIMIT = 1.0  # seconds
 
 
-class ElasticsearchRecorder(Recorder[ElasticsearchSettings]):
+class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
     """One index or data stream of a cluster.
 
-    The template is settled with the first batch, so that entering writes nothing. A bulk that is too large for the
-    server is cut up, and the following ones are no larger than what went through.
+    The template is settled with the first batch, so that entering writes nothing.
     """
 
     settings_type = ElasticsearchSettings
+    concurrency: ClassVar[int] = 8
 
     def __init__(self, settings: ElasticsearchSettings) -> None:
         super().__init__(settings)
         self.product = Product()
         self._index = IndexName(settings.index_name)
+        self._sender = Sender(settings, self._index)
         self._cluster: Cluster | None = None
         self._is_settled = not settings.manage_template
-        self._ceiling = Ceiling()
-        self._suspects = suspects_of(settings)
-        self._target = f"/_bulk?filter_path={FILTER_PATH}"
-        if settings.pipeline:
-            self._target += f"&pipeline={quote(settings.pipeline, safe='')}"
+        self._settling = anyio.Lock()
 
     @property
     def destination(self) -> str:
@@ -56,7 +53,8 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings]):
     async def __aenter__(self) -> Self:
         self._cluster = await anyio.to_thread.run_sync(_open, self.settings)
         try:
-            self.product = await make_contact(self._cluster)
+            with _before_any_bulk():
+                self.product = await make_contact(self._cluster)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -71,67 +69,45 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings]):
                 await cluster.close()
 
     async def record(self, batch: Sequence[Container]) -> Sequence[Verdict]:
-        if self._cluster is None:
-            raise RecordError(f"{self.destination}: not entered")
+        cluster = self._entered_cluster()
         if not batch:
             return []
         if not self._is_settled:
-            await settle_template(self._cluster, self._index, self.settings.mode)
-            self._is_settled = True
-        verdicts: list[Verdict] = []
-        for bulk in Bulk.of(batch, self._index).pieces(self._ceiling.bytes):
-            verdicts += await self._send(self._cluster, bulk)
-        return verdicts
+            await self._settle(cluster)
+        return await self._sender.send(cluster, batch)
 
-    async def _send(self, cluster: Cluster, bulk: Bulk) -> list[Verdict]:
-        body, headers = bulk.body, NDJSON
-        if self.settings.compress:
-            body, headers = _compress(body), {**NDJSON, "content-encoding": "gzip"}
-        try:
-            answer = await cluster.request("POST", self._target, body=body, headers=headers)
-        except ConnectionCut as error:
-            return await self._judge_cut(cluster, bulk, error)
-        self._suspects.went_through(bulk.first_action)
-        if answer.status == 413:
-            return await self._send_halves(cluster, bulk)
-        if answer.status != 200:
-            raise explain(answer, "bulk")
-        return read_verdicts(answer, bulk.destinations)
+    async def find(self, batch: Sequence[Container]) -> Sequence[bool]:
+        destinations = [self._index.at(container.time) for container in batch]
+        ids = [container.id for container in batch]
+        return await find_recorded(self._entered_cluster(), whereabouts_of(self.settings), ids, destinations)
 
-    async def _send_halves(self, cluster: Cluster, bulk: Bulk) -> list[Verdict]:
-        if len(bulk) == 1:
-            return [_too_large(bulk)]
-        self._ceiling.was_refused(bulk.size)
-        first, second = bulk.halves()
-        return [*await self._send(cluster, first), *await self._send(cluster, second)]
+    async def count_by_minute(self, agent_id: str, since: int, until: int) -> Mapping[int, int]:
+        return await count_by_minute(self._entered_cluster(), self._index.pattern, agent_id, since, until)
 
-    async def _judge_cut(self, cluster: Cluster, bulk: Bulk, error: ConnectionCut) -> list[Verdict]:
-        """Next time smaller; only a large document alone, cut again and again by a server that is well, is refused."""
-        self._ceiling.was_cut(bulk.size)
-        if len(bulk) > 1 or bulk.size < LEAST or not error.in_body:
-            raise error
-        try:
-            await make_contact(cluster)
-        except RecordError:
-            self._suspects.clear()
-            raise
-        if not self._suspects.was_cut(bulk.first_action):
-            raise error
-        return [_too_large(bulk)]
+    def _entered_cluster(self) -> Cluster:
+        if self._cluster is None:
+            raise RecordError(f"{self.destination}: not entered", in_doubt=False)
+        return self._cluster
+
+    async def _settle(self, cluster: Cluster) -> None:
+        async with self._settling:
+            if not self._is_settled:
+                with _before_any_bulk():
+                    await settle_template(cluster, self._index, self.settings.mode)
+                self._is_settled = True
+
+
+@contextlib.contextmanager
+def _before_any_bulk() -> Iterator[None]:
+    """What fails here, however it does, has written no document."""
+    try:
+        yield
+    except RecordError as error:
+        error.in_doubt = False
+        raise
 
 
 def _open(settings: ElasticsearchSettings) -> Cluster:
     from .client import open_cluster  # takes a third of a second, the first time
 
     return open_cluster(settings)
-
-
-def _too_large(bulk: Bulk) -> Verdict:
-    detail = f"a document of {bulk.size} bytes is more than the server, or a proxy before it, takes"
-    return Verdict(Outcome.REFUSED, reason="413 too large", detail=detail, destination=bulk.destinations[0])
-
-
-def _compress(body: bytes) -> bytes:
-    from isal import igzip
-
-    return igzip.compress(body, compresslevel=1)

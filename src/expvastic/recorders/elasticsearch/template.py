@@ -10,7 +10,7 @@ from .answers import decode
 from .destination import IndexName
 
 MANAGER = "expvastic"
-VERSION = 1  # raised with every change of what follows; an installed template is only ever replaced by a newer one
+VERSION = 2  # raised with every change of what follows; an installed template is only ever replaced by a newer one
 
 # Above the built-in templates for metrics-*-* (100), Fleet's (200), and the 500 below which users are told to stay.
 _PRIORITY = 501
@@ -20,7 +20,7 @@ _KEYWORD_LENGTH = 1_024
 
 _KEYWORDS = (
     *("service.name", "service.address", "host.name", "agent.id", "agent.name", "agent.type", "agent.version"),
-    *("event.dataset", "event.action"),
+    *("event.dataset", "event.action", "expvar_refused"),
 )
 
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from ...errors import RecordError
 from ...recorder import Outcome, Verdict
-from .answers import Answer, decode, name_error, tidy
+from .answers import Answer, decode, is_push_back, name_error, tidy
 
 FAILURE_STORE = "failure_store"
+_USED = "used"
 
 # Every item keeps its status, so that an answer's items stand in the places of the batch's documents.
 FILTER_PATH = ",".join(
@@ -68,14 +69,21 @@ class _Error(_Cause):
     caused_by: _Cause | None = None
 
 
-class _Item(msgspec.Struct):
+class Item(msgspec.Struct):
+    """What became of one document, in the server's words; ``index`` is where it is, or would have been."""
+
     status: int
+    index: str = msgspec.field(name="_index", default="")
     error: _Error | None = None
     failure_store: str = ""
 
+    @property
+    def is_push_back(self) -> bool:
+        return self.error is not None and is_push_back(self.status, self.error.type)
+
 
 class _Action(msgspec.Struct):
-    create: _Item
+    create: Item
 
 
 class _Bulk(msgspec.Struct):
@@ -83,8 +91,8 @@ class _Bulk(msgspec.Struct):
     items: list[_Action] = []  # msgspec copies empty lists
 
 
-def read_verdicts(answer: Answer, destinations: Sequence[str]) -> list[Verdict]:
-    """The verdicts of a bulk's answer with status 200, for documents that were sent to these destinations.
+def read_items(answer: Answer, count: int) -> list[Item]:
+    """The items of a bulk's answer with status 200, of a bulk with so many documents.
 
     Raises RecordError if it is not an answer for exactly these documents; then nothing is known of any.
     """
@@ -92,15 +100,27 @@ def read_verdicts(answer: Answer, destinations: Sequence[str]) -> list[Verdict]:
         items = decode(answer.body, _Bulk).items
     except ValueError as error:
         raise RecordError(f"{answer.endpoint}: bulk: the answer is cut off, or is not that of a bulk") from error
-    if len(items) != len(destinations):
-        raise RecordError(f"{answer.endpoint}: bulk: {len(items)} answers for {len(destinations)} documents")
-    return [_judge(action.create, destination) for action, destination in zip(items, destinations, strict=True)]
+    if len(items) != count:
+        raise RecordError(f"{answer.endpoint}: bulk: {len(items)} answers for {count} documents")
+    return [action.create for action in items]
 
 
-def _judge(item: _Item, destination: str) -> Verdict:
+def judge_items(items: Sequence[Item], destinations: Sequence[str]) -> list[Verdict]:
+    """The verdicts on documents that were sent to these destinations."""
+    return [_judge(item, destination) for item, destination in zip(items, destinations, strict=True)]
+
+
+def find_written(items: Sequence[Item], destinations: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Destination and index of each document that was written; the failure store's indices are no destination's."""
+    for item, destination in zip(items, destinations, strict=True):
+        if item.status in (200, 201) and item.index and item.failure_store != _USED:
+            yield destination, item.index
+
+
+def _judge(item: Item, destination: str) -> Verdict:
     outcome = _OUTCOMES.get(item.status) or (Outcome.AGAIN if item.status >= 500 else Outcome.BLOCKED)
     if outcome in (Outcome.RECORDED, Outcome.DUPLICATE):
-        return _settle(outcome, FAILURE_STORE if item.failure_store == "used" else "", destination)
+        return _settle(outcome, FAILURE_STORE if item.failure_store == _USED else "", destination)
     error = item.error or _Error()
     words = [cause.reason[:_LOOKED_AT] for cause in (error, error.caused_by) if cause and cause.reason]
     if item.status == 400 and (error.type in _DESTINATION_TYPES or any(map(_DESTINATION_WORDS.search, words))):
@@ -113,6 +133,7 @@ def _judge(item: _Item, destination: str) -> Verdict:
         detail=tidy(": ".join(words[: named + 1] if field else words)),
         field=field,
         destination=destination,
+        in_doubt=outcome is Outcome.AGAIN and item.status != 429,
     )
 
 

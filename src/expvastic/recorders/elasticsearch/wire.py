@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
+import anyio
 import httpx
 from elastic_transport import ApiResponseMeta, BaseAsyncNode, HttpHeaders, NodeConfig, Serializer, TransportApiResponse
 from elastic_transport import ConnectionError as NoAnswer
@@ -32,6 +33,10 @@ _VERSIONED = re.compile(r"vnd\.elasticsearch\+([\w-]+); *compatible-with=\d+")
 _OURS = {"user-agent": "expvastic", "accept-encoding": "gzip"}
 
 
+class NothingSent(ReadError):
+    """The request failed before anything of its body had been sent."""
+
+
 class BodyCut(ReadError):
     """The connection broke before all of the request's body had been sent."""
 
@@ -44,19 +49,33 @@ class _Upload(httpx.AsyncByteStream):
 
     def __init__(self, body: bytes) -> None:
         self._body = memoryview(body)
+        self.has_begun = False
         self.is_under_way = False
 
+    def explain(self, failure: ReadError) -> ReadError:
+        """The failure of a request, as one that says how far its body came."""
+        if not self.has_begun:
+            return NothingSent(failure.reason, str(failure))
+        return BodyCut(failure.reason, str(failure)) if self.is_under_way else failure
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.is_under_way = True
+        self.has_begun = self.is_under_way = True
         for start in range(0, len(self._body), _PIECE):
             yield bytes(self._body[start : start + _PIECE])
         self.is_under_way = False
 
 
-class PlainNode(BaseAsyncNode):
-    """A node with one connection; its requests never overlap, because those of a recorder don't.
+class _Kept(NamedTuple):
+    """A connection that waits for its next request, and since when."""
 
-    An error's ``__cause__`` is a ReadError, whose reason says how far the request came.
+    link: Link
+    since: float
+
+
+class PlainNode(BaseAsyncNode):
+    """A node with a connection for each of the requests that overlap; none is used again but after a whole answer.
+
+    An error's ``__cause__`` is a ReadError, whose type and reason say how far the request came.
     """
 
     tls: ClassVar[Tls]
@@ -65,9 +84,8 @@ class PlainNode(BaseAsyncNode):
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
         self._endpoint = Endpoint("https" if config.scheme == "https" else "http", config.host, config.port)
-        self._link: Link | None = None
-        self._is_proxied = False
-        self._used = 0.0
+        self._kept: list[_Kept] = []  # that which was used last is the last
+        self._is_closed = False
 
     async def perform_request(  # type: ignore[override]
         self, method: str, target: str, body: bytes | None = None, headers: HttpHeaders | None = None, **_: object
@@ -78,36 +96,47 @@ class PlainNode(BaseAsyncNode):
         request.stream = upload = _Upload(body or b"")
         try:
             response, content = await self._exchange(request)
-        except (httpx.HTTPError, OSError) as error:
-            failure = read_error(error, self.base_url, through_proxy=self._is_proxied)
-            if upload.is_under_way:
-                failure = BodyCut(failure.reason, str(failure))
-            raise NoAnswer(_advise(failure)) from failure
-        except ReadError as failure:
+        except ReadError as error:
+            failure = upload.explain(error)
             raise NoAnswer(_advise(failure)) from failure
         return TransportApiResponse(self._describe(response), content)
 
     async def close(self) -> None:  # type: ignore[override]
-        """Close the connection; the next request opens another."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        """Close all connections: those that wait now, those in use after their answer."""
+        self._is_closed = True
+        kept, self._kept = self._kept, []
+        async with anyio.create_task_group() as group:
+            for link, _ in kept:
+                group.start_soon(link.aclose)
 
     async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        if time.monotonic() - self._used > _KEPT_ALIVE:
-            await self.close()
+        link = await self._take()
         try:
-            if self._link is None:
-                self._link = await open_link(self._endpoint, self.base_url, self.tls, self.proxy)
-                self._is_proxied = self._link.is_proxied
-            request.extensions = self._link.extensions
-            response = await self._link.transport.handle_async_request(request)
+            request.extensions = link.extensions
+            response = await link.transport.handle_async_request(request)
             content = await self._receive(response)
-        except BaseException:
-            await self.close()
+        except BaseException as error:
+            await link.aclose()
+            if isinstance(error, httpx.HTTPError | OSError):
+                raise read_error(error, self.base_url, through_proxy=link.is_proxied) from error
             raise
-        self._used = time.monotonic()
+        await self._keep(link)
         return response, content
+
+    async def _take(self) -> Link:
+        """The connection that was used last, or a new one; what has waited too long is closed."""
+        latest = time.monotonic() - _KEPT_ALIVE
+        while self._kept and self._kept[0].since < latest:
+            await self._kept.pop(0).link.aclose()
+        if self._kept:
+            return self._kept.pop().link
+        return await open_link(self._endpoint, self.base_url, self.tls, self.proxy)
+
+    async def _keep(self, link: Link) -> None:
+        if self._is_closed:
+            await link.aclose()
+        else:
+            self._kept.append(_Kept(link, time.monotonic()))
 
     async def _receive(self, response: httpx.Response) -> bytes:
         body = Body(response.headers.get("content-encoding", ""), LARGEST_ANSWER, self.base_url)

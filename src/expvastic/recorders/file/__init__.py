@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Annotated, Self, TypeVar, cast
@@ -19,9 +19,10 @@ from pydantic import AfterValidator, Field
 
 from ...datatypes import Container
 from ...errors import RecordError
-from ...recorder import Recorder, Verdict
+from ...recorder import Counted, Recorder, Verdict
 from ...settings import ByteSize, Duration, SettingsModel
 from .archive import Archive
+from .counting import count_lines
 from .journal import Journal
 from .turns import Turn, gate_of
 
@@ -55,7 +56,7 @@ class FileSettings(SettingsModel):
     """Compress files when they have been rotated."""
 
 
-class FileRecorder(Recorder[FileSettings]):
+class FileRecorder(Recorder[FileSettings], Counted):
     """Appends to a file. ``clock`` tells the wall clock, for the age of the file; ``write`` is ``os.write``."""
 
     settings_type = FileSettings
@@ -93,6 +94,9 @@ class FileRecorder(Recorder[FileSettings]):
     async def record(self, batch: Sequence[Container]) -> Sequence[Verdict]:
         """Append the batch. If this is cancelled the thread goes on; what it wrote is known at the next try."""
         return await self._in_thread(partial(self._journal.append, batch)) if batch else []
+
+    async def count_by_minute(self, agent_id: str, since: int, until: int) -> Mapping[int, int]:
+        return await _run(partial(count_lines, self.destination, agent_id, since, until))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

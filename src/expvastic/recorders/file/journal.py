@@ -88,6 +88,7 @@ class Journal:
                 if self._size and self._is_rotation_due(len(data)):
                     descriptor = self._rotate(descriptor)
                 self._add(descriptor, data, fresh)
+                os.fsync(descriptor)  # whoever is told that it is recorded forgets it
             self._tidy()
             return verdicts
 

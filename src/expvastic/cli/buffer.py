@@ -1,0 +1,155 @@
+"""``buffer``: what waits in the state directory, and what was refused: seen, sent again, dropped, handed over."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import anyio
+
+from .. import logs
+from ..assembly import Shares, routed_recorders
+from ..buffer import BufferSettings
+from ..buffers.disk import DiskBuffer, inspect
+from ..config import Config
+from ..errors import ExpvasticError, StateError
+from ..logs import visible
+from ..outcomes.ledger import Ledger
+from ..outcomes.quarantine import Quarantine
+from ..recorders import RECORDERS
+from ..state import Mark, State, peek
+from ..upkeep import holds_data
+from .choice import UsageError, configured_recorder, duration, known_recorder, state_path, telling_of
+from .flags import say
+from .offering import offer_again
+from .source import configuration
+from .stock import list_recorders, show_quarantine, show_waiting
+
+
+def main(options: argparse.Namespace) -> int:
+    """Do what was asked; 0 if all of it is done."""
+    config = configuration(options)
+    logs.configure("error", config.settings.log_format, config.secrets)
+    actions = {"list": _list, "show": _show, "replay": _replay, "discard": _discard, "adopt": _adopt}
+    return actions[options.action](options, config, state_path(config))
+
+
+def _list(_options: argparse.Namespace, config: Config, path: Path) -> int:
+    list_recorders(config, peek(path))
+    return 0
+
+
+def _show(options: argparse.Namespace, config: Config, path: Path) -> int:
+    folder = _known_folder(options.recorder, config, path)[1]
+    show = show_quarantine if options.quarantine else show_waiting
+    show(folder, count=options.count or sys.maxsize, as_json=options.json)
+    return 0
+
+
+def _replay(options: argparse.Namespace, config: Config, path: Path) -> int:
+    plan = configured_recorder(config, options.recorder, "buffer replay")
+    timeout = duration(options.timeout, "buffer replay --timeout")
+    peek(path)  # nothing is to be made where nothing is
+    with State.open(path) as state:
+        settings = Shares([plan], state, config.settings.memory).buffer_settings(plan)
+        return anyio.run(offer_again, config, plan, settings, state, options.id, timeout)
+
+
+def _discard(options: argparse.Namespace, config: Config, path: Path) -> int:
+    name, folder = _known_folder(options.recorder, config, path)
+    if options.quarantine:
+        return _discard_quarantine(options, name, folder / "quarantine")
+    with State.open(path):
+        return _discard_waiting(options, name, config, folder / "buffer")
+
+
+def _discard_quarantine(options: argparse.Namespace, name: str, folder: Path) -> int:
+    quarantine = Quarantine(folder)
+    with telling_of(folder):
+        ids = [entry.id for entry in quarantine.entries()]
+    if not ids or not _is_sure(options, f"drop {_count(len(ids))} that {name} refused"):
+        return _leave(f"{name} has nothing in quarantine" if not ids else "nothing was dropped", code=bool(ids))
+    with telling_of(folder):
+        removed = quarantine.remove(ids)
+    return _leave(f"{name}: {_count(removed)} dropped from quarantine", code=False)
+
+
+def _discard_waiting(options: argparse.Namespace, name: str, config: Config, folder: Path) -> int:
+    waiting = inspect(folder).waiting if folder.is_dir() else 0
+    if not waiting or not _is_sure(options, f"drop {_count(waiting)} that wait for {name}"):
+        return _leave(f"nothing waits for {name}" if not waiting else "nothing was dropped", code=bool(waiting))
+    settings = config.recorders[name].delivery.buffer if name in config.recorders else BufferSettings()
+    buffer = DiskBuffer(settings.model_copy(update={"type": "disk", "max_age": None}), Ledger(), folder)
+    buffer.open(time.monotonic())
+    try:
+        waiting = buffer.waiting
+        buffer.clear("discarded")
+    finally:
+        buffer.close(time.monotonic())
+    say(visible(f"{name}: {_count(waiting)} dropped"))
+    return 0
+
+
+def _adopt(options: argparse.Namespace, config: Config, path: Path) -> int:
+    plan = configured_recorder(config, options.recorder, "buffer adopt")
+    mark = Mark(plan.name, plan.type, RECORDERS[plan.type](plan.plugin).destination)
+    if options.old is None:
+        _known_folder(plan.name, config, path)
+    else:
+        options.old = _old_name(options.old, plan.name, config, path)
+    with State.open(path) as state:
+        own = state.recorder_folder(plan.name) / "buffer"
+        if options.old is None:
+            state.set_mark(mark)
+        elif holds_data(own):
+            raise StateError(
+                f"{own} holds data of {plan.name} itself; deliver it, or `expvastic buffer discard {plan.name}`, first"
+            )
+        else:
+            state.adopt(options.old, mark)
+        waiting = inspect(own).waiting if own.is_dir() else 0
+    say(visible(f"{plan.name}: {_count(waiting)} will be sent to {mark.destination}"))
+    return 0
+
+
+def _old_name(old: str, name: str, config: Config, path: Path) -> str:
+    folders = {mark.name: folder for mark, folder in peek(path).marks.items()}
+    old = known_recorder(folders, old, "buffer adopt --from", f"in {path}")
+    if old == name:
+        raise UsageError("buffer adopt --from", f"{old} is the recorder itself")
+    if old in routed_recorders(config):
+        raise UsageError("buffer adopt --from", f"{old} is still configured; its data is its own")
+    if not (folders[old] / "buffer").is_dir():
+        raise UsageError("buffer adopt --from", f"nothing waits for {old}")
+    return old
+
+
+def _known_folder(name: str, config: Config, path: Path) -> tuple[str, Path]:
+    """The name and folder of a recorder of the state directory, be it configured or not."""
+    folders = {mark.name: folder for mark, folder in peek(path).marks.items()}
+    if name not in folders and name in config.recorders:
+        raise ExpvasticError(f"{path} holds nothing of {name}")
+    name = known_recorder(folders, name, "buffer", f"in {path}")
+    return name, folders[name]
+
+
+def _is_sure(options: argparse.Namespace, what: str) -> bool:
+    """Whether the user wants it: asked where there is a terminal. Raises ConfigError where nobody can be asked."""
+    if options.yes:
+        return True
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise UsageError("buffer discard", f"this would {what}; say --yes if it shall")
+    sys.stderr.write(visible(f"{what}? [y/N] "))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+
+
+def _leave(words: str, *, code: bool) -> int:
+    say(visible(words))
+    return int(code)
+
+
+def _count(number: int) -> str:
+    return f"{number} document" if number == 1 else f"{number} documents"

@@ -1,0 +1,27 @@
+"""Ids in little memory, for a destination that does not know by itself what it holds."""
+
+from __future__ import annotations
+
+import hashlib
+
+_HEAD, _REST = 2, 14  # bytes of a digest
+
+
+class KnownIds:
+    """A set of ids, of which it keeps a digest of 16 bytes each; no two have the same, for all that matters."""
+
+    def __init__(self) -> None:
+        self._rests: dict[bytes, bytearray] = {}  # of digests, one after the other, by their heads
+
+    def add(self, known: str) -> bool:
+        """Remember an id; returns whether it is new."""
+        digest = hashlib.blake2b(known.encode(errors="surrogatepass"), digest_size=_HEAD + _REST).digest()
+        rests = self._rests.setdefault(digest[:_HEAD], bytearray())
+        rest = digest[_HEAD:]
+        place = rests.find(rest)
+        while place % _REST and place >= 0:
+            place = rests.find(rest, place + 1)
+        if place >= 0:
+            return False
+        rests += rest
+        return True

@@ -1,0 +1,92 @@
+"""What a state directory does for a pipeline: it is taken up at the start, and kept while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+from . import logs
+from .buffers.disk import inspect
+from .datatypes import Poll
+from .delivery import Delivery
+from .engine import Engine
+from .errors import StateError
+from .state import Mark, State
+
+
+class Keeper:
+    """An outlet that keeps one reader's last poll, for buffers that may get less far than others, and its knowledge.
+
+    ``synced`` says that it must be on the disk itself before anything else is done with the poll.
+    """
+
+    def __init__(self, state: State, reader: str, *, synced: bool, with_containers: bool) -> None:
+        self._state = state
+        self._synced = synced
+        self._with_containers = with_containers
+        self._log = logs.logger(reader=reader)
+        self._is_failing = False
+
+    def offer(self, poll: Poll) -> None:
+        """Keep the poll. If that fails, the samples go on all the same."""
+        kept = poll if self._with_containers else dataclasses.replace(poll, containers=())
+        try:
+            self._state.keep(kept, synced=self._synced)
+        except OSError as error:
+            if not self._is_failing:
+                self._log.error("reader's knowledge not kept", error=f"{error}; see to the disk that holds state_dir")
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+
+def take_up(state: State, deliveries: Mapping[str, Delivery], types: Mapping[str, str], now: float) -> None:
+    """Open all buffers, and hold those deliveries whose data may not be meant for where they would go.
+
+    Blocks while a disk is read; ``now`` is the event loop's time. Raises StateError.
+    """
+    log = logs.logger()
+    for delivery in deliveries.values():
+        delivery.open(now)
+    for name, delivery in deliveries.items():
+        if delivery.buffer.is_durable:
+            reason = state.held_because(
+                name, delivery.destination, delivery.buffer.waiting, configured=deliveries, holds=holds_data
+            )
+            delivery.held = reason
+            if not reason:
+                state.set_mark(Mark(name, types[name], delivery.destination))
+    for mark in state.orphans(deliveries, holds_data):
+        log.warning(
+            "data waits for a recorder that is not configured", recorder=mark.name, destination=mark.destination
+        )
+
+
+def go_on(
+    state: State,
+    engines: Mapping[str, Engine],
+    routes: Mapping[str, tuple[str, ...]],
+    deliveries: Mapping[str, Delivery],
+) -> None:
+    """Let each reader go on where the last process ended, and give buffers that are behind what they lack."""
+    for name, engine in engines.items():
+        durable = [deliveries[recorder] for recorder in routes[name] if deliveries[recorder].buffer.is_durable]
+        kept = state.last_poll(name)
+        known = [delivery.buffer.last_polls.get(name, (0, b"")) for delivery in durable]
+        if kept is not None:
+            known.append((kept.number, kept.knowledge))
+            for delivery in durable:
+                if delivery.buffer.last_polls.get(name, (0, b""))[0] < kept.number:
+                    delivery.offer(kept)
+        number, knowledge = max(known, default=(0, b""))
+        if number:
+            engine.go_on(number, knowledge)
+
+
+def holds_data(folder: Path) -> bool:
+    """Whether a buffer's folder has containers that wait; in doubt it has."""
+    try:
+        return inspect(folder).waiting > 0
+    except StateError:
+        return folder.is_dir() and any(folder.iterdir())
