@@ -18,6 +18,7 @@ from collections.abc import Callable
 WIDTH = 2.0**-7  # seconds; a power of two, so that a time on the grid stays exactly there
 AT_ONCE = 16
 LONGEST_SLEEP = 60.0  # seconds
+_EARLY = 0.0005  # seconds that a loop may be early which counts in milliseconds; not worth another turn of it
 
 
 def width_for(interval: float) -> float:
@@ -73,7 +74,7 @@ class Slots:
 
     def _wake(self) -> None:
         self._timer, self._wakes_at = None, math.inf
-        now, ends, due = self._clock(), self._ends, self._due
+        now, ends, due = self._clock() + _EARLY, self._ends, self._due
         while ends and ends[0] <= now:
             due.extend(self._waiting.pop(heapq.heappop(ends)))
         left = AT_ONCE
