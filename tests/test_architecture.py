@@ -22,8 +22,8 @@ RUNGS = {
     0: "errors datatypes",
     1: "settings telemetry accounts pacing routes interpreter document pages outcomes",
     2: "reader recorder buffer state",
-    3: "engine delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals outcomes.standing "
-    "outcomes.quarantine readers recorders buffers clients views listener",
+    3: "engine slots deadline delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals "
+    "outcomes.standing outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
     5: "pipeline assembly upkeep",
     6: "cli dashboards __main__",
@@ -40,6 +40,8 @@ ARROWS = {
     ),
     *(
         ("engine", "delivery"),
+        ("engine", "deadline"),
+        ("engine", "slots"),
         ("delivery", "batches"),
         ("batches", "waiting"),
         ("batches", "outcomes"),

@@ -23,6 +23,7 @@ from .outcomes.verdicts import Verdicts
 from .pacing import Pacer, offsets
 from .readers import READERS
 from .recorders import RECORDERS
+from .slots import Slots
 from .state import State
 from .telemetry import Snapshot
 from .upkeep import Keeper
@@ -127,6 +128,7 @@ def make_engines(
     waits = offsets({name: plan.engine.interval for name, plan in plans.items()})
     if ticks != math.inf:
         waits = dict.fromkeys(waits, 0.0)  # a few ticks are not worth spreading
+    slots = Slots(steady_clock)
     engines = {}
     for name, plan in plans.items():
         reader = READERS[plan.type](plan.plugin, snapshot)
@@ -140,6 +142,7 @@ def make_engines(
             Pacer(plan.engine.interval, plan.engine.backoff, start=start + waits[name], ticks=ticks),
             logs.logger(plan.engine.log_level, reader=name),
             remembers=remembers,
+            slots=slots,
             clock=steady_clock,
             wall=wall,
         )

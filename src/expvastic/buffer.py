@@ -10,9 +10,9 @@ from __future__ import annotations
 import abc
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
+import msgspec
 from pydantic import Field
 
 from .datatypes import Container, Poll
@@ -23,8 +23,7 @@ DISK_BYTES = 2**30
 LEAST_DISK_BYTES = 2**20
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Record:
+class Record(msgspec.Struct, frozen=True, eq=False):
     """A container in a buffer: the ``number``-th that was put. ``tries`` says how often it was handed out before.
 
     ``in_doubt`` says that it may have been recorded at an earlier try.

@@ -13,17 +13,17 @@ import anyio
 from pydantic import Field
 
 from .datatypes import Container, Poll
+from .deadline import Deadline
 from .errors import ReadError
 from .interpreter import Interpreter
 from .pacing import Pacer
 from .reader import Reader
 from .settings import Duration, SettingsModel
+from .slots import Slots, width_for
 from .telemetry import ReaderStatistics
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
-
-LONGEST_SLEEP = 60.0  # seconds
 
 LogLevel = Literal["debug", "info", "warn", "warning", "error"]
 
@@ -51,7 +51,8 @@ class Outlet(Protocol):
 class Engine:
     """Polls one reader on its pacer's ticks and offers what comes of it to every outlet, in their order.
 
-    ``remembers`` says that an outlet keeps what the interpreter knows, for a successor after a restart.
+    ``remembers`` says that an outlet keeps what the interpreter knows, for a successor after a restart. ``slots`` wake
+    it, and other engines too.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Engine:
         log: FilteringBoundLogger,
         *,
         remembers: bool = False,
+        slots: Slots | None = None,
         clock: Callable[[], float] = anyio.current_time,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -79,6 +81,9 @@ class Engine:
         self._log = log
         self._remembers = remembers
         self._clock = clock
+        self._slots = slots or Slots(clock)
+        self._width = width_for(settings.interval)
+        self._deadline = Deadline()
         self._wall = wall
         self._offered = 0  # polls, those of earlier processes among them
         self.polls = 0
@@ -94,18 +99,27 @@ class Engine:
         """Poll until there are no more ticks."""
         try:
             async with self._reader:
-                while (due := self._pacer.due) < math.inf:
-                    await self._sleep_until(due)
-                    self._pacer.catch_up(self._clock())
-                    await self.poll()
-                    self._pacer.advance(self._clock(), self._failures_in_a_row)
+                while self._pacer.due < math.inf:
+                    await self._poll_until_late()
         except Exception as bug:  # noqa: BLE001  # a loop boundary: a reader that cannot close ends alone
             self._log.error("reader did not close", error=f"{bug.__class__.__name__}: {bug}")
+        finally:
+            self._deadline.close()
 
-    async def _sleep_until(self, due: float) -> None:
-        """Sleep, looking at the clock now and then: it goes on while the machine is suspended, sleeping does not."""
-        while (delay := due - self._clock()) > 0:  # noqa: ASYNC110  # no event tells of a suspend
-            await anyio.sleep(min(delay, LONGEST_SLEEP))
+    async def _poll_until_late(self) -> None:
+        """Poll on the ticks until there are no more, or a poll's deadline has passed."""
+        pacer, deadline = self._pacer, self._deadline
+        with deadline.scope() as scope:
+            while (due := pacer.due) < math.inf and not scope.cancel_called:
+                await self._slots.until(due, self._width)
+                pacer.catch_up(self._clock())
+                deadline.begin(self._settings.timeout)
+                await self._poll()
+                deadline.end()
+                pacer.advance(self._clock(), self._failures_in_a_row)
+        if scope.cancelled_caught:
+            self._timed_out()
+            pacer.advance(self._clock(), self._failures_in_a_row)
 
     async def poll_once(self) -> int:
         """One poll outside of the ticks; returns how many values it brought."""
@@ -114,16 +128,23 @@ class Engine:
 
     async def poll(self) -> Sequence[Container]:
         """Wait, read, interpret, offer; a failure is counted and said, and gives no container."""
+        with anyio.move_on_after(self._settings.timeout) as scope:
+            return await self._poll()
+        if scope.cancelled_caught:
+            self._timed_out()
+        return ()
+
+    async def _poll(self) -> Sequence[Container]:
+        """A poll whose deadline is another's business."""
         self.polls += 1
         try:
-            with anyio.fail_after(self._settings.timeout):
-                reading = await self._reader.read()
+            reading = await self._reader.read()
             containers = self._interpreter.interpret(reading)
             self._offer(containers)
         except ReadError as error:
             self._failed(error)
         except TimeoutError:
-            self._failed(ReadError("timeout", f"no complete answer within {self._settings.timeout:g} s"))
+            self._timed_out()
         except Exception as bug:  # noqa: BLE001  # a loop boundary: a bug costs a poll, not the process
             self._log.debug("reader misbehaved", exc_info=True)
             self._failed(ReadError("unexpected", f"unexpected {bug.__class__.__name__}: {bug}"))
@@ -188,6 +209,9 @@ class Engine:
     def _tell_news(self) -> None:
         for event, fields in self._interpreter.take_news():
             self._log.warning(event, **fields)
+
+    def _timed_out(self) -> None:
+        self._failed(ReadError("timeout", f"no complete answer within {self._settings.timeout:g} s"))
 
     def _failed(self, error: ReadError) -> None:
         self.failures[error.reason] += 1

@@ -166,3 +166,15 @@ def test_the_latest_minutes_are_those_up_to_now() -> None:
         minutes.add("offered", "a", minute)
 
     assert list(minutes.latest(10)) == [THIS - 3, THIS]
+
+
+def test_a_batch_that_is_recorded_gives_the_same_books_and_changes_as_each_of_its_containers() -> None:
+    one_by_one, together = Ledger(Wall()), Ledger(Wall())
+    one_by_one.keeps_changes = together.keeps_changes = True
+    ago = MOMENT - 30 * 60 * 60_000_000  # not of the day that is kept
+    for reader, moment in [("a", MOMENT), ("a", MOMENT + MINUTE), ("b", MOMENT), ("a", MOMENT), ("b", ago)]:
+        one_by_one.record(reader, moment)
+    together.record_all({("a", THIS): 2, ("a", THIS + 1): 1, ("b", THIS): 1, ("b", ago // MINUTE): 1})
+
+    assert books(together) == books(one_by_one)
+    assert together.take_changes() == one_by_one.take_changes() != b""

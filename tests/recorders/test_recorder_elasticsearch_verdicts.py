@@ -12,7 +12,7 @@ from fake_cluster import item
 from expvastic.errors import RecordError
 from expvastic.recorder import Outcome, Verdict
 from expvastic.recorders.elasticsearch.answers import Answer
-from expvastic.recorders.elasticsearch.verdicts import judge_items, read_items
+from expvastic.recorders.elasticsearch.verdicts import find_written, judge_items, read_items
 
 PARSING = "document_parsing_exception"
 OLD_PARSING = "mapper_parsing_exception"
@@ -222,3 +222,18 @@ def test_an_answer_with_broken_bytes_is_read_or_raises_our_error() -> None:
         except RecordError:
             continue
         assert len(verdicts) == 2
+
+
+def test_an_answer_without_any_trouble_gives_one_verdict_for_all_and_says_where_they_are() -> None:
+    answer = [item(201, index="i-1"), item(201, index="i-1"), item(201, index="i-2")]
+    items = read_items(Answer("http://es:9200", 200, msgspec.json.encode({"errors": False, "items": answer})), 3)
+    verdicts = judge_items(items, ["stream"] * 3)
+
+    assert verdicts == [Verdict(Outcome.RECORDED, destination="stream")] * 3
+    assert list(find_written(items, ["stream"] * 3)) == [("stream", "i-1"), ("stream", "i-2")]
+
+
+def test_one_document_in_the_failure_store_is_seen_in_an_answer_without_errors() -> None:
+    verdicts = judge(item(201), item(201, failure_store="used"), item(201, failure_store="not_enabled"))
+
+    assert [verdict.reason for verdict in verdicts] == ["", "failure_store", ""]

@@ -7,11 +7,12 @@ of the queue or of one of the groups. What is out is in neither, but its weight 
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
+
+import msgspec.structs
 
 from ..buffer import MEMORY_BYTES, BatchSettings, Buffer, BufferSettings, Loss, Record
 from ..datatypes import Container, Poll
@@ -57,7 +58,7 @@ class MemoryBuffer(Buffer):
 
     def put(self, poll: Poll, now: float) -> None:
         for container in poll.containers:
-            if self._make_room(container.weight):
+            if self._weight + container.weight <= self._max_bytes or self._make_room(container.weight):
                 self._ledger.offer(container.reader, container.time)
                 self._take_in(container, now)
             else:
@@ -65,7 +66,7 @@ class MemoryBuffer(Buffer):
                 self._lose(container, "full", was_stored=False)
 
     def due_in(self, limits: BatchSettings, now: float) -> float:
-        due = min((group[0].not_before for group in self._back), default=math.inf)
+        due = min((group[0].not_before for group in self._back), default=math.inf) if self._back else math.inf
         if self._fresh:
             if len(self._fresh) >= limits.count or self._fresh_bytes >= limits.bytes:
                 return 0.0
@@ -77,20 +78,27 @@ class MemoryBuffer(Buffer):
             return self._hand_out(self._take_newest(limits))
         taken: list[Record] = []
         size = 0
-        for group in [*sorted(self._due_groups(now), key=_age), self._fresh]:
-            while group and len(taken) < limits.count:
+        groups = [*sorted(self._due_groups(now), key=_age), self._fresh] if self._back else [self._fresh]
+        count, most = limits.count, limits.bytes
+        for group in groups:
+            while group and len(taken) < count:
                 size += len(group[0].container.document)
-                if taken and size > limits.bytes:
+                if taken and size > most:
                     return self._hand_out(taken)
                 taken.append(self._pop(group))
         return self._hand_out(taken)
 
     def settle(self, records: Iterable[Record]) -> None:
-        for record in records:
-            self._out.remove(record)
-            self._out_weight -= record.container.weight
-            self._weight -= record.container.weight
-            self.consumed += 1
+        count = weight = 0
+        try:
+            for record in records:
+                self._out.remove(record)
+                weight += record.container.weight
+                count += 1
+        finally:
+            self._out_weight -= weight
+            self._weight -= weight
+            self.consumed += count
 
     def give_back(self, records: Iterable[Record], not_before: float, *, in_doubt: bool = False) -> None:
         returned: list[Record] = []
@@ -98,7 +106,9 @@ class MemoryBuffer(Buffer):
             self._out.remove(record)
             self._out_weight -= record.container.weight
             doubt = in_doubt or record.in_doubt
-            returned.append(dataclasses.replace(record, tries=record.tries + 1, not_before=not_before, in_doubt=doubt))
+            returned.append(
+                msgspec.structs.replace(record, tries=record.tries + 1, not_before=not_before, in_doubt=doubt)
+            )
         if not returned:
             return
         self._back_count += len(returned)

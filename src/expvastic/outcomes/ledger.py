@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +15,8 @@ _REASONS_KEPT = 100  # reasons of refusals come from outside; the rest are count
 _OTHER = "other"
 _APART = ("duplicates", "conflicts", "shared", "failure_store", "salvaged", "replayed", "retried", "blocked")
 _ELSEWHERE = ("conflicts", "shared", "failure_store")
+# The column of the minutes in which something is counted, if it is in one.
+_SHOWN = {each: each for each in ("offered", "recorded", "refused", "shed")} | dict.fromkeys(_ELSEWHERE, "elsewhere")
 
 T = TypeVar("T")
 Entry = tuple[str, str, str, int]  # column, reason, reader, minute
@@ -72,6 +74,15 @@ class Ledger:
         if how:
             self._enter(how, "", reader, minute)
 
+    def record_all(self, counts: Mapping[tuple[str, int], int]) -> None:
+        """So many containers of each reader and minute of ``@timestamp`` are recorded, and nothing is to be said of
+        them apart."""
+        self.totals["recorded"] += sum(counts.values())
+        self.minutes.add_all("recorded", counts)
+        if self.keeps_changes:
+            for (reader, minute), count in counts.items():
+                self._changes["recorded", "", reader, minute] += count
+
     def refuse(self, reader: str, moment: int, reason: str) -> bool:
         """Enter a refusal; returns whether it is the first of its reason."""
         known = reason in self.refused
@@ -128,15 +139,8 @@ class Ledger:
             self.shed[reason] += count
         else:
             self.totals[column] += count
-        if minute and (shown := _shown(column)):
+        if minute and (shown := _SHOWN.get(column, "")):
             self.minutes.add(shown, reader, minute, count)
-
-
-def _shown(column: str) -> str:
-    """The column of the minutes in which something is counted; empty if it is in none."""
-    if column in ("offered", "recorded", "refused", "shed"):
-        return column
-    return "elsewhere" if column in _ELSEWHERE else ""
 
 
 def _read(decode: Callable[[bytes], T], stored: bytes) -> T:

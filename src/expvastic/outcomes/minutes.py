@@ -46,13 +46,20 @@ class Minutes:
 
     def add(self, column: str, reader: str, minute: int, count: int = 1) -> None:
         """Count in one column of a reader's minute."""
-        if not self._oldest_minute <= minute <= self._last_minute:
-            self._move_window()
-            if not self._oldest_minute <= minute <= self._last_minute:
-                return
-        place = minute % _ROWS * _WIDTH + COLUMNS[column]
-        self._hour(reader, minute // _ROWS)[place] += count
-        self._hour(ALL, minute // _ROWS)[place] += count
+        if self._is_kept(minute):
+            place = minute % _ROWS * _WIDTH + COLUMNS[column]
+            self._hour(reader, minute // _ROWS)[place] += count
+            self._hour(ALL, minute // _ROWS)[place] += count
+
+    def add_all(self, column: str, counts: Mapping[tuple[str, int], int]) -> None:
+        """Count in one column of the minutes of many readers."""
+        everyone: dict[int, int] = {}
+        for (reader, minute), count in counts.items():
+            if self._oldest_minute <= minute <= self._last_minute or self._is_kept(minute):
+                self._hour(reader, minute // _ROWS)[minute % _ROWS * _WIDTH + COLUMNS[column]] += count
+                everyone[minute] = everyone.get(minute, 0) + count
+        for minute, count in everyone.items():
+            self._hour(ALL, minute // _ROWS)[minute % _ROWS * _WIDTH + COLUMNS[column]] += count
 
     def row(self, minute: int, reader: str = ALL) -> Row:
         """The counts of a minute."""
@@ -91,12 +98,18 @@ class Minutes:
                     everyone = self._hour(ALL, hour)
                     everyone[:] = array("I", map(int.__add__, everyone, rows))
 
+    def _is_kept(self, minute: int) -> bool:
+        """Whether a minute is of the day that is kept, moved to now if need be."""
+        if not self._oldest_minute <= minute <= self._last_minute:
+            self._move_window()
+        return self._oldest_minute <= minute <= self._last_minute
+
     def _hour(self, reader: str, hour: int) -> array[int]:
         hours = self._hours.get(reader)
         if hours is None:
             hours = self._hours[reader] = {}
         rows = hours.get(hour)
-        if not isinstance(rows, array):
+        if not isinstance(rows, array):  # none yet, or packed
             rows = hours[hour] = _as_array(rows or b"") or array("I", bytes(4 * _ROWS * _WIDTH))
         return rows
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..buffer import Record
 from ..recorder import Outcome, Verdict
 from .ledger import Ledger
+from .minutes import MINUTE
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """A record, what its recorder said, and whether it was sent without the fields that were refused."""
 
     record: Record
@@ -69,21 +69,20 @@ class Verdicts:
     def sort(self, judged: Sequence[Judged]) -> Sorted:
         """Account for every record of a batch but the refused ones."""
         batch = Sorted()
+        counts: dict[tuple[str, int], int] = {}  # of what is plainly recorded, by reader and minute
+        plain: Verdict | None = None  # mostly one object stands for all of a batch
         for each in judged:
-            verdict = each.verdict
-            match verdict.outcome:
-                case Outcome.AGAIN:
-                    batch.again.setdefault((each.record.tries, verdict.in_doubt), []).append(each.record)
-                    batch.reason = verdict.reason
-                case Outcome.BLOCKED:
-                    self._block(verdict)
-                    batch.blocked.append(each.record)
-                    batch.reason = f"{verdict.destination} is blocked: {verdict.reason} {verdict.detail}".rstrip()
-                case Outcome.REFUSED:
-                    batch.refused.append(each)
-                case Outcome.RECORDED | Outcome.DUPLICATE:
-                    self._record(each)
-                    batch.settled.append(each.record)
+            record, verdict, is_salvaged = each
+            if verdict is plain and not is_salvaged:
+                container = record.container
+                key = container.reader, container.time // MINUTE
+                counts[key] = counts.get(key, 0) + 1
+                batch.settled.append(record)
+            else:
+                self._sort_one(each, batch)
+                plain = verdict if verdict.is_plain else None
+        if counts:
+            self._ledger.record_all(counts)
         if batch.blocked:
             self._ledger.count("blocked", len(batch.blocked))
         return batch
@@ -101,6 +100,22 @@ class Verdicts:
                     reader=container.reader,
                     **about,
                 )
+
+    def _sort_one(self, judged: Judged, batch: Sorted) -> None:
+        record, verdict = judged.record, judged.verdict
+        match verdict.outcome:
+            case Outcome.AGAIN:
+                batch.again.setdefault((record.tries, verdict.in_doubt), []).append(record)
+                batch.reason = verdict.reason
+            case Outcome.BLOCKED:
+                self._block(verdict)
+                batch.blocked.append(record)
+                batch.reason = f"{verdict.destination} is blocked: {verdict.reason} {verdict.detail}".rstrip()
+            case Outcome.REFUSED:
+                batch.refused.append(judged)
+            case Outcome.RECORDED | Outcome.DUPLICATE:
+                self._record(judged)
+                batch.settled.append(record)
 
     def _record(self, judged: Judged) -> None:
         container, verdict = judged.record.container, judged.verdict

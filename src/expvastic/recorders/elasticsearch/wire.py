@@ -8,6 +8,7 @@ and deadlines are the caller's.
 
 from __future__ import annotations
 
+import functools
 import re
 import time
 from collections.abc import AsyncIterator
@@ -27,7 +28,7 @@ from ...clients.tls import Tls
 from ...errors import ReadError
 
 LARGEST_ANSWER = 32 * 2**20  # bytes, inflated
-_PIECE = 64 * 1024  # bytes
+_PIECE = 128 * 1024  # bytes; each costs a turn of the event loop, and a larger one tells less of how far the body came
 _KEPT_ALIVE = 55.0  # seconds; balancers forget idle connections after 60, and some tell nobody
 _VERSIONED = re.compile(r"vnd\.elasticsearch\+([\w-]+); *compatible-with=\d+")
 _OURS = {"user-agent": "expvastic", "accept-encoding": "gzip"}
@@ -92,7 +93,7 @@ class PlainNode(BaseAsyncNode):
     ) -> TransportApiResponse:
         """Send a request; the answer's body is raw. Raises elastic_transport's ConnectionError if there is none."""
         sent = {name: _VERSIONED.sub(r"\1", value) for name, value in (headers or {}).items()}
-        request = httpx.Request(method, self.base_url + target, headers={**sent, **_OURS}, content=body)
+        request = httpx.Request(method, _parse_url(self.base_url + target), headers={**sent, **_OURS}, content=body)
         request.stream = upload = _Upload(body or b"")
         try:
             response, content = await self._exchange(request)
@@ -149,6 +150,12 @@ class PlainNode(BaseAsyncNode):
         if wish := response.headers.get("retry-after"):
             headers["retry-after"] = wish
         return ApiResponseMeta(response.status_code, response.http_version, headers, 0.0, self.config)
+
+
+@functools.lru_cache(maxsize=64)
+def _parse_url(url: str) -> httpx.URL:
+    """Mostly it is the same one."""
+    return httpx.URL(url)
 
 
 def node_class(tls: Tls, proxy: Proxy | None) -> type[PlainNode]:
