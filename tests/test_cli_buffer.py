@@ -125,6 +125,64 @@ def test_list_shows_what_every_recorder_holds_and_what_the_user_must_settle(fold
     assert "\x1b" not in done.stdout
 
 
+def test_list_does_not_say_that_nothing_waits_where_it_cannot_look(folder: Path) -> None:
+    fill(folder, "out", make_containers(3))
+    next(part(folder, "out", "buffer").glob("*.progress")).write_bytes(b"somebody else's")
+
+    done = buffer(folder, "list")
+
+    assert done.stdout.splitlines()[1].split()[:4] == ["out", "?", "?", "0"]
+    assert "buffer" in done.stdout.splitlines()[1].split("ndjson", 1)[1]
+
+
+def test_list_names_what_no_route_leads_to_and_what_a_buffer_in_memory_leaves_behind(folder: Path) -> None:
+    fill(folder, "memory", make_containers(1), destination=f"{folder}/memory.ndjson")
+    fill(folder, "out", make_containers(1))
+    (folder / "c.yml").write_text((CONFIG % NOBODY).replace("[out, memory", "[memory"))
+
+    done = buffer(folder, "list")
+
+    told = {row.split()[0]: row for row in done.stdout.splitlines()}
+    assert "in memory now; set it to `type: disk`, or `buffer discard memory`" in told["memory"]
+    assert "no route leads to it; give it one, or `buffer discard out`" in told["out"]
+
+
+def test_the_oldest_is_older_than_the_newest_although_older_ones_were_put_behind(folder: Path) -> None:
+    fill(folder, "out", [*make_containers(1, first=9), *make_containers(2)])
+
+    done = buffer(folder, "list")
+
+    assert done.stdout.splitlines()[1].split()[4:6] == ["2026-11-21T03:31:01Z", "2026-11-21T03:31:09Z"]
+
+
+def test_a_buffer_that_was_never_begun_holds_nothing(folder: Path) -> None:
+    """Its process was killed between the lock and the first file."""
+    fill(folder, "old", make_containers(2))
+    with State.open(folder / "state") as state:
+        bare = state.recorder_folder("out") / "buffer"
+    bare.mkdir()
+    (bare / "lock").touch()
+
+    discarded = buffer(folder, "discard", "out", "--yes")
+    adopted = buffer(folder, "adopt", "out", "--from", "old")
+
+    assert (discarded.returncode, discarded.stdout) == (0, "nothing waits for out\n")
+    assert (adopted.returncode, waiting(folder, "out")) == (0, ids(2))
+
+
+def test_adopt_that_fails_has_not_let_the_recorder_go(folder: Path) -> None:
+    fill(folder, "out", make_containers(3), destination="/elsewhere.ndjson")
+    next(part(folder, "out", "buffer").glob("*.progress")).write_bytes(b"somebody else's")
+
+    done = buffer(folder, "adopt", "out")
+
+    with State.open(folder / "state") as state:
+        mark = state.mark("out")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert mark is not None
+    assert mark.destination == "/elsewhere.ndjson"
+
+
 def test_show_prints_the_oldest_documents_that_wait(folder: Path) -> None:
     fill(folder, "out", [make_container(0, **{"expvar.text": "\u202eevil"}), *make_containers(4, first=1)])
 
@@ -391,7 +449,6 @@ def test_adopt_sends_what_waits_to_the_destination_that_is_configured(folder: Pa
 def test_adopt_gives_a_renamed_recorder_its_data_and_its_quarantine(folder: Path) -> None:
     fill(folder, "old", make_containers(2))
     refuse(folder, "old", make_containers(1, first=5))
-    fill(folder, "out")
 
     done = buffer(folder, "adopt", "out", "--from", "old")
 
@@ -400,15 +457,14 @@ def test_adopt_gives_a_renamed_recorder_its_data_and_its_quarantine(folder: Path
     assert not part(folder, "old", "buffer").exists()
 
 
-def test_adopt_does_not_put_data_in_the_place_of_data(folder: Path) -> None:
+def test_a_recorder_that_is_configured_to_buffer_in_memory_adopts_nothing(folder: Path) -> None:
     fill(folder, "old", make_containers(2))
-    fill(folder, "out", make_containers(1, first=5))
 
-    done = buffer(folder, "adopt", "out", "--from", "old")
+    done = buffer(folder, "adopt", "memory", "--from", "old")
 
-    assert (done.returncode, done.stderr.count("\n"), done.stdout) == (1, 1, "")
-    assert "holds data of out itself" in done.stderr
-    assert (waiting(folder, "out"), waiting(folder, "old")) == (ids(1, first=5), ids(2))
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert "adopt it with `buffer: {type: disk}`" in done.stderr
+    assert waiting(folder, "old") == ids(2)
 
 
 # -- what cannot be done --

@@ -271,7 +271,7 @@ def write_config(folder: Path, recorders: str, url: str = "127.0.0.1:1") -> None
     (folder / "c.yml").write_text(CONFIG % (url, recorders))
 
 
-def record(folder: Path, name: str, batch: Sequence[Container], settled: int) -> str:
+def record(folder: Path, name: str, batch: Sequence[Container], settled: int, destination: str = "somewhere") -> str:
     """Offer a batch to a recorder's buffer and settle some of it, as a run would; returns the agent's id."""
     with State.open(folder / "state") as state:
         ledger = Ledger()
@@ -283,7 +283,7 @@ def record(folder: Path, name: str, batch: Sequence[Container], settled: int) ->
             ledger.record("app", each.container.time)
         buffer.settle(records)
         buffer.close(0.0)
-        state.set_mark(Mark(name, "file", "somewhere"))
+        state.set_mark(Mark(name, "file", destination))
         return state.agent_id
 
 
@@ -316,6 +316,19 @@ def test_a_file_that_holds_what_was_recorded_agrees(folder: Path, agent: str) ->
         "recorder out: 3 minutes compared, 9 documents found, no difference",
         "recorder screen: not compared; standard output cannot be asked what it holds",
     ]
+
+
+def test_what_a_recorder_recorded_under_its_former_name_is_compared_with_it(folder: Path, agent: str) -> None:
+    batch = batch_of(agent)
+    record(folder, "former", batch[:4], settled=4, destination=str(folder / "out.ndjson"))
+    record(folder, "another", batch[:4], settled=4)
+    record(folder, "out", batch[4:], settled=5)
+    (folder / "out.ndjson").write_bytes(b"".join(map(line_of, batch)))
+
+    done = check(folder)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "recorders out, former: 3 minutes compared, 9 documents found, no difference\n"
 
 
 def test_a_document_that_is_missing_is_named_by_its_minute(folder: Path, agent: str) -> None:

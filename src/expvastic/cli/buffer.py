@@ -12,8 +12,8 @@ import anyio
 from .. import logs
 from ..assembly import Shares, routed_recorders
 from ..buffer import BufferSettings
-from ..buffers.disk import DiskBuffer, inspect
-from ..config import Config
+from ..buffers.disk import DiskBuffer
+from ..config import Config, RecorderPlan
 from ..errors import ExpvasticError, StateError
 from ..logs import visible
 from ..outcomes.ledger import Ledger
@@ -21,11 +21,12 @@ from ..outcomes.quarantine import Quarantine
 from ..recorders import RECORDERS
 from ..state import Mark, State, peek
 from ..upkeep import holds_data
+from .adopting import move_waiting
 from .choice import UsageError, configured_recorder, duration, known_recorder, state_path, telling_of
 from .flags import say
 from .offering import offer_again
 from .source import configuration
-from .stock import list_recorders, show_quarantine, show_waiting
+from .stock import count_waiting, list_recorders, show_quarantine, show_waiting
 
 
 def main(options: argparse.Namespace) -> int:
@@ -77,7 +78,7 @@ def _discard_quarantine(options: argparse.Namespace, name: str, folder: Path) ->
 
 
 def _discard_waiting(options: argparse.Namespace, name: str, config: Config, folder: Path) -> int:
-    waiting = inspect(folder).waiting if folder.is_dir() else 0
+    waiting = count_waiting(folder)
     if not waiting or not _is_sure(options, f"drop {_count(waiting)} that wait for {name}"):
         return _leave(f"nothing waits for {name}" if not waiting else "nothing was dropped", code=bool(waiting))
     settings = config.recorders[name].delivery.buffer if name in config.recorders else BufferSettings()
@@ -95,23 +96,49 @@ def _discard_waiting(options: argparse.Namespace, name: str, config: Config, fol
 def _adopt(options: argparse.Namespace, config: Config, path: Path) -> int:
     plan = configured_recorder(config, options.recorder, "buffer adopt")
     mark = Mark(plan.name, plan.type, RECORDERS[plan.type](plan.plugin).destination)
+    _check_type(plan)
     if options.old is None:
         _known_folder(plan.name, config, path)
     else:
         options.old = _old_name(options.old, plan.name, config, path)
     with State.open(path) as state:
         own = state.recorder_folder(plan.name) / "buffer"
+        count_waiting(own)  # before anything is done, it must be of use
         if options.old is None:
             state.set_mark(mark)
-        elif holds_data(own):
-            raise StateError(
-                f"{own} holds data of {plan.name} itself; deliver it, or `expvastic buffer discard {plan.name}`, first"
-            )
+        elif own.is_dir():
+            _move(options.old, plan, mark, state)
         else:
             state.adopt(options.old, mark)
-        waiting = inspect(own).waiting if own.is_dir() else 0
+        waiting = count_waiting(own)
     say(visible(f"{plan.name}: {_count(waiting)} will be sent to {mark.destination}"))
     return 0
+
+
+def _check_type(plan: RecorderPlan) -> None:
+    if plan.delivery.buffer.type == "memory":
+        raise ExpvasticError(
+            f"recorder {plan.name}: its buffer is in memory, and never looks at what waits on the disk; "
+            "adopt it with `buffer: {type: disk}`"
+        )
+
+
+def _move(old: str, plan: RecorderPlan, mark: Mark, state: State) -> None:
+    """Put what waits for a recorder that is gone beside another one's own data, and its quarantine if it has none."""
+    target, source = state.recorder_folder(plan.name), state.recorder_folder(old)
+    waiting = count_waiting(target / "buffer")
+    if state.mark(plan.name) and (reason := state.held_because(plan.name, mark.destination, waiting, (), holds_data)):
+        raise StateError(f"recorder {plan.name} waits itself: {reason}")
+    moved = move_waiting(source / "buffer", target / "buffer", plan.delivery.buffer)
+    state.set_mark(mark)
+    say(visible(f"{plan.name}: {_count(moved)} of {old} moved"))
+    with telling_of(target):
+        if not (source / "quarantine").exists():
+            return
+        if (target / "quarantine").exists():
+            say(visible(f"{plan.name} has a quarantine of its own; that of {old} stays where it is"))
+        else:
+            (source / "quarantine").rename(target / "quarantine")
 
 
 def _old_name(old: str, name: str, config: Config, path: Path) -> str:

@@ -18,7 +18,7 @@ from ..logs import visible
 from ..outcomes.minutes import HOURS, Row
 from ..recorder import Counted, Recorder
 from ..recorders import RECORDERS
-from ..state import peek
+from ..state import Peek, peek
 from .choice import state_path
 from .flags import say
 
@@ -42,30 +42,38 @@ class Place(NamedTuple):
     """A destination, with the recorders that write there and the folders of their buffers."""
 
     recorder: Recorder[Any]
-    names: Sequence[str]
-    folders: Sequence[Path]
+    names: list[str]
+    folders: list[Path]
 
 
 def compare_ledgers(config: Config) -> int:
     """Compare the last 24 hours, one destination after the other; 0 if they agree, 1 if not or if that is not known."""
     seen = peek(state_path(config))
-    plans = [config.recorders[name] for name in routed_recorders(config)]
-    kept = {plan.name: seen.folder_of(plan.name) / "buffer" for plan in plans}
-    plans = [plan for plan in plans if kept[plan.name].is_dir()]
-    if not plans:
+    places = [*_places([config.recorders[name] for name in routed_recorders(config)], seen)]
+    if not places:
         raise ExpvasticError(f"there is no ledger in {seen.path}: no recorder has a buffer on disk there yet")
-    results = [anyio.run(_compare, place, seen.agent_id) for place in _places(plans, kept)]
+    results = [anyio.run(_compare, place, seen.agent_id) for place in places]
     return 0 if all(results) else 1
 
 
-def _places(plans: Sequence[RecorderPlan], folders: Mapping[str, Path]) -> Iterator[Place]:
+def _places(plans: Sequence[RecorderPlan], seen: Peek) -> Iterator[Place]:
+    """Each destination that something may have been recorded at, by a recorder under its former name, too."""
     found: dict[str, Place] = {}
     for plan in plans:
         recorder = RECORDERS[plan.type](plan.plugin)
-        place = found.get(recorder.destination, Place(recorder, (), ()))
-        place = Place(place.recorder, (*place.names, plan.name), (*place.folders, folders[plan.name]))
-        found[recorder.destination] = place
-    yield from found.values()
+        place = found.setdefault(recorder.destination, Place(recorder, [], []))
+        _add(place, plan.name, seen.folder_of(plan.name))
+    routed = {plan.name for plan in plans}
+    for mark, folder in seen.marks.items():
+        if mark.name not in routed and mark.destination in found:
+            _add(found[mark.destination], mark.name, folder)
+    yield from (place for place in found.values() if place.folders)
+
+
+def _add(place: Place, name: str, folder: Path) -> None:
+    if (folder / "buffer").is_dir():
+        place.names.append(name)
+        place.folders.append(folder / "buffer")
 
 
 async def _compare(place: Place, agent_id: str) -> bool:

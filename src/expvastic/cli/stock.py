@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from ..assembly import routed_recorders
 from ..buffers.disk import Stock, inspect, read_waiting
 from ..config import Config
 from ..datatypes import Container
@@ -24,6 +25,7 @@ from .flags import say
 from .tables import columns, spell_bytes, spell_time
 
 _HEAD = ("RECORDER", "WAITING", "SIZE", "OLDEST", "NEWEST", "REFUSED", "DESTINATION", "")
+_UNKNOWN = "?"
 _QUARANTINE_HEAD = ("REFUSED AT", "REASON", "FIELD", "READER", "ID", "DETAIL")
 
 
@@ -41,13 +43,19 @@ class _Holding(NamedTuple):
 
 def list_recorders(config: Config, seen: Peek) -> None:
     """A line for each recorder that ever was there, with what the user has to settle."""
-    destinations = {name: RECORDERS[plan.type](plan.plugin).destination for name, plan in config.recorders.items()}
     holdings = [_look(mark, folder) for mark, folder in seen.marks.items()]
     if not holdings:
         say(visible(f"{seen.path} holds nothing of any recorder"))
         return
-    for line in columns(_HEAD, [_row(holding, destinations) for holding in holdings]):
+    for line in columns(_HEAD, [_row(holding, config) for holding in holdings]):
         say(line)
+
+
+def count_waiting(folder: Path) -> int:
+    """How many documents wait in a buffer's folder; none where there is no buffer yet. Raises StateError."""
+    with telling_of(folder):
+        has_files = folder.is_dir() and any(path.name != "lock" for path in folder.iterdir())
+    return inspect(folder).waiting if has_files else 0
 
 
 def show_waiting(folder: Path, *, count: int, as_json: bool) -> None:
@@ -92,29 +100,42 @@ def _look(mark: Mark, folder: Path) -> _Holding:
     return _Holding(mark, stock, quarantine.count)
 
 
-def _row(holding: _Holding, destinations: dict[str, str]) -> tuple[str, ...]:
+def _row(holding: _Holding, config: Config) -> tuple[str, ...]:
     mark, stock = holding.mark, holding.stock
+    destinations = _destinations(config)
     destination = mark.destination or destinations.get(mark.name, "")
+    if isinstance(stock, str):
+        return mark.name, _UNKNOWN, _UNKNOWN, "", "", str(holding.refused), destination, stock
     size, oldest, newest = "", "", ""
-    if isinstance(stock, Stock):
+    if stock is not None:
+        # What was adopted is older than what stands before it.
+        times = sorted((stock.oldest, stock.newest)) if stock.waiting else ()
+        oldest, newest = (spell_time(time / 1e6) for time in times) if times else ("", "")
         size = spell_bytes(stock.bytes)
-        oldest, newest = (spell_time(time / 1e6) if stock.waiting else "" for time in (stock.oldest, stock.newest))
     return (
         *(mark.name, str(holding.waiting), size, oldest, newest, str(holding.refused), destination),
-        stock if isinstance(stock, str) else _remark(holding, destinations),
+        _remark(holding, config, destinations),
     )
 
 
-def _remark(holding: _Holding, destinations: dict[str, str]) -> str:
+def _destinations(config: Config) -> dict[str, str]:
+    return {name: RECORDERS[plan.type](plan.plugin).destination for name, plan in config.recorders.items()}
+
+
+def _remark(holding: _Holding, config: Config, destinations: dict[str, str]) -> str:
     """What the user has to settle, if anything."""
     name, before = holding.mark.name, holding.mark.destination
     if not holding.waiting:
         return ""
     now = destinations.get(name)
     if now is None:
-        heirs = [heir for heir, destination in destinations.items() if destination == before]
+        heirs = [heir for heir in routed_recorders(config) if destinations[heir] == before]
         way = f"buffer adopt {heirs[0]} --from {name}" if heirs else f"buffer adopt RECORDER --from {name}"
         return f"waits for you: not configured any more; `{way}` or `buffer discard {name}`"
+    if name not in routed_recorders(config):
+        return f"waits for you: no route leads to it; give it one, or `buffer discard {name}`"
+    if config.recorders[name].delivery.buffer.type == "memory":
+        return f"waits for you: its buffer is in memory now; set it to `type: disk`, or `buffer discard {name}`"
     if before and now != before:
         return f"waits for you: {now} is configured; `buffer adopt {name}` or `buffer discard {name}`"
     return ""
