@@ -69,9 +69,12 @@ def go_on(
     routes: Mapping[str, tuple[str, ...]],
     deliveries: Mapping[str, Delivery],
 ) -> None:
-    """Let each reader go on where the last process ended, and give buffers that are behind what they lack."""
-    for name, engine in engines.items():
-        durable = [deliveries[recorder] for recorder in routes[name] if deliveries[recorder].buffer.is_durable]
+    """Let each reader go on where the last process ended, and give buffers that are behind what they lack.
+
+    Also of readers that are without an engine, for another process polls them now. Raises StateError.
+    """
+    for name, recorders in routes.items():
+        durable = [deliveries[recorder] for recorder in recorders if deliveries[recorder].buffer.is_durable]
         kept = state.last_poll(name)
         known = [delivery.buffer.last_polls.get(name, (0, b"")) for delivery in durable]
         if kept is not None:
@@ -80,8 +83,8 @@ def go_on(
                 if delivery.buffer.last_polls.get(name, (0, b""))[0] < kept.number:
                     delivery.offer(kept)
         number, knowledge = max(known, default=(0, b""))
-        if number:
-            engine.go_on(number, knowledge)
+        if number and name in engines:
+            engines[name].go_on(number, knowledge)
 
 
 def holds_data(folder: Path) -> bool:
