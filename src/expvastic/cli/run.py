@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import contextlib
 import importlib.util
-import math
 import os
 import signal
 from functools import partial
@@ -21,6 +20,7 @@ from ..pipeline import Pipeline, Result
 from ..state import State, make_shards
 from ..surplus import Surplus
 from .source import common_configuration
+from .starting import undisturbed
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -28,17 +28,23 @@ if TYPE_CHECKING:
 
 def main(options: argparse.Namespace) -> int:
     """Run until stopped (``run``) or until every reader was polled once (``once``)."""
+    with contextlib.ExitStack() as stack:
+        with undisturbed():
+            pipeline = _make(options, stack)
+        return _run(pipeline, options, logs.logger())
+
+
+def _make(options: argparse.Namespace, stack: contextlib.ExitStack) -> Pipeline:
+    """The pipeline of a command line; the stack gives its state directory back."""
     common = common_configuration(options)
     config = take_share(common, options.shard)
     logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
-    log = logs.logger()
-    is_once = options.command == "once"
-    ticks = 1 if is_once else math.inf
-    with contextlib.ExitStack() as stack:
-        state = None if is_once else _open_state(common, config)
-        beside = _surplus(common, config).run if state else None
-        pipeline = Pipeline(config, stack.enter_context(state) if state else None, ticks=ticks, beside=beside)
-        return _run(pipeline, options, log)
+    if options.command == "once":
+        return Pipeline(config, ticks=1)
+    state = _open_state(common, config)
+    if state is None:
+        return Pipeline(config)
+    return Pipeline(config, stack.enter_context(state), beside=_surplus(common, config).run)
 
 
 def _open_state(common: Config, config: Config) -> State | None:
