@@ -146,6 +146,28 @@ def test_what_the_only_process_left_is_delivered_by_several(served: tuple[int, C
     assert {name for name, _serial in samples(read_lines(blocked, "all"))} == set(NAMES)
 
 
+def test_what_is_not_to_be_delivered_without_the_user_is_said_once_and_stays(
+    served: tuple[int, Counter[str]], tmp_path: Path
+) -> None:
+    port, count = served
+    gone = [name for name in NAMES if owner(name, 2) == 1]
+    before, after = (configuration(port, to_file(f"../{name}/out-%{{shard}}.ndjson")) for name in ("there", "else"))
+    with Program(folder(tmp_path, "second"), before, "--shard", "1/2") as second:
+        second.wait_until(lambda: all(count[f"/{name}"] >= 2 for name in gone), "its readers are polled")
+        second.signal(signal.SIGKILL)
+        second.ended()
+    (tmp_path / "state" / "shards" / "7").mkdir()  # of a process that never came far
+    folder(tmp_path, "else")
+    with Program(folder(tmp_path, "first"), after, "--shard", "0/1") as first:
+        said = first.wait_for("what another process left is not delivered")
+        assert first.stop() == 0
+
+    assert said["folder"].endswith("state/shards/1")
+    assert not first.said("delivered what another process left")
+    assert len(first.said("what another process left is not delivered")) == 1
+    assert not read_lines(tmp_path / "else", "1")
+
+
 def test_the_folder_of_a_process_that_runs_is_left_alone(served: tuple[int, Counter[str]], tmp_path: Path) -> None:
     port, _count = served
     text = configuration(port, to_file("../there/out-%{shard}.ndjson"))

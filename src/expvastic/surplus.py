@@ -78,6 +78,8 @@ class Surplus:
 
     def _is_left(self, folder: Path) -> bool:
         try:
+            if not is_made(folder):  # empty, or about to be made by a process that has just started
+                return False
             seen = peek(folder)
             return not seen.is_running and any(holds_data(path / "buffer") for path in seen.marks.values())
         except (ExpvasticError, OSError) as error:
@@ -99,7 +101,7 @@ class Surplus:
             finally:
                 for delivery in deliveries.values():
                     delivery.end()
-        if self._is_left(folder):
+        if await anyio.to_thread.run_sync(self._is_left, folder):
             self._give_up(folder, "some of it waits for you; see expvastic buffer list with --shard")
 
     async def _deliver(self, folder: Path, config: Config, state: State, deliveries: Mapping[str, Delivery]) -> None:
@@ -115,8 +117,8 @@ class Surplus:
                 await anyio.sleep(GLANCE)
             for delivery in deliveries.values():
                 delivery.close()
-        refused = sum(delivery.ledger.refused.total() for delivery in deliveries.values())
-        self._log.info("delivered what another process left", folder=str(folder), refused=refused)
+        if not any(map(_left, deliveries.values())):
+            self._log.info("delivered what another process left", folder=str(folder))
 
     def _give_up(self, folder: Path, reason: str) -> None:
         if folder not in self._given_up:
