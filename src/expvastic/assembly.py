@@ -123,8 +123,8 @@ def make_engines(
     start: float,
     wall: Callable[[], float],
 ) -> dict[str, Engine]:
-    """An engine for each reader that is routed somewhere; ``outlets`` are each one's."""
-    plans = {name: config.readers[name] for name in config.engines}
+    """An engine for each reader that is polled here; ``outlets`` are each one's."""
+    plans = {name: config.readers[name] for name in config.polled}
     waits = offsets({name: plan.engine.interval for name, plan in plans.items()})
     if ticks != math.inf:
         waits = dict.fromkeys(waits, 0.0)  # a few ticks are not worth spreading
@@ -152,7 +152,7 @@ def make_engines(
 def make_outlets(config: Config, deliveries: Mapping[str, Delivery], state: State | None) -> dict[str, list[Outlet]]:
     """Where each reader's polls go; first of all to the state directory, where no one buffer keeps the knowledge."""
     outlets: dict[str, list[Outlet]] = {}
-    for reader, recorders in config.engines.items():
+    for reader, recorders in config.polled.items():
         routed = [deliveries[name] for name in recorders]
         durable = [delivery for delivery in routed if delivery.buffer.is_durable]
         outlets[reader] = [*routed]

@@ -9,10 +9,11 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -46,7 +47,10 @@ class Result:
 
 
 class Pipeline:
-    """One configuration at work, with its state directory, if any. ``ticks`` is how often each reader is polled."""
+    """One configuration at work, with its state directory, if any.
+
+    ``ticks`` is how often each reader is polled, ``beside`` runs as long as all else does.
+    """
 
     def __init__(
         self,
@@ -56,8 +60,11 @@ class Pipeline:
         ticks: float = math.inf,
         wall: Callable[[], float] = time.time,
         start: float | None = None,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self.config = config
+        self._beside = beside
+        self._is_endless = ticks == math.inf
         self._wall = wall
         self._state = "starting"
         self._started = wall()
@@ -92,6 +99,8 @@ class Pipeline:
             for name, delivery in self.deliveries.items():
                 services.start_soon(_run_and_tell, delivery, finished[name])
             services.start_soon(self._summarise)
+            if self._beside:
+                services.start_soon(self._beside)
             self._say_start()
             await self._read()
             self._begin_draining()
@@ -145,6 +154,8 @@ class Pipeline:
                 for engine in self.engines.values():
                     engines.start_soon(engine.run)
                 self._state = "running"
+                if self._is_endless and not self.engines:  # other processes have all readers, and may not for good
+                    engines.start_soon(anyio.sleep_forever)
             reading.cancel_scope.cancel()
 
     async def _cancel_at_stop(self, reading: TaskGroup) -> None:
@@ -175,9 +186,9 @@ class Pipeline:
     def _say_start(self) -> None:
         for remark in self.config.remarks:
             self._log.warning(str(remark))
-        self._log.info(
-            "started", version=__version__, readers=len(self.engines), recorders=len(self.deliveries), pid=os.getpid()
-        )
+        counts = {"readers": len(self.engines), "recorders": len(self.deliveries)}
+        shard = {"shard": str(self.config.shard)} if self.config.shard else {}
+        self._log.info("started", version=__version__, **shard, **counts, pid=os.getpid())
 
     def _result(self) -> Result:
         left = [delivery.end() for delivery in self.deliveries.values()]

@@ -26,6 +26,7 @@ class Reader(abc.ABC, Generic[SettingsT]):
     settings_type: ClassVar[type[BaseModel]]
     prefix: ClassVar[str]  # the default for the names of this reader's values
     is_go: ClassVar[bool] = False  # whether its pages are those of Go programs
+    reads_itself: ClassVar[bool] = False  # whether what it reads is the process it is in: then every process has it
 
     def __init__(self, settings: SettingsT, snapshot: Callable[[], Snapshot]) -> None:
         self.settings = settings

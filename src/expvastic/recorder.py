@@ -68,6 +68,16 @@ class Recorder(abc.ABC, Generic[SettingsT]):
     def __init__(self, settings: SettingsT) -> None:
         self.settings = settings
 
+    @classmethod
+    def of_shard(cls, settings: SettingsT, word: str, *, is_alone: bool) -> SettingsT:
+        """The settings for one of several processes over one configuration, which ``word`` tells from the others.
+
+        Raises ValueError, with what to do, if they cannot have the destination together; ``is_alone`` says that there
+        is but one process.
+        """
+        del word, is_alone
+        return settings
+
     @property
     @abc.abstractmethod
     def destination(self) -> str:

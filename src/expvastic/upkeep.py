@@ -72,10 +72,11 @@ def go_on(
     """Let each reader go on where the last process ended, and give buffers that are behind what they lack.
 
     What was kept of a reader is of the past if a buffer got further: it was routed to that one alone since. A reader
-    that is unknown where it is routed to now may be known where it was before.
+    that is unknown where it is routed to now may be known where it was before. One without an engine is polled by
+    another process now. Raises StateError.
     """
     durable = {name: delivery for name, delivery in deliveries.items() if delivery.buffer.is_durable}
-    for name, engine in engines.items():
+    for name in routes:
         kept = state.last_poll(name)
         polls = {recorder: delivery.buffer.last_polls.get(name, (0, b"")) for recorder, delivery in durable.items()}
         known = [polls[recorder] for recorder in routes[name] if recorder in durable]
@@ -88,8 +89,8 @@ def go_on(
                     durable[recorder].offer(kept)
         if not number:
             number, knowledge = max(polls.values(), default=(0, b""))
-        if number:
-            engine.go_on(number, knowledge)
+        if number and name in engines:
+            engines[name].go_on(number, knowledge)
 
 
 def holds_data(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, ExpvasticError
 from .flags import COMMANDS, parse
+from .starting import leave_out_plugins, undisturbed
 
 DONE, FAILED, USAGE, LOST = 0, 1, 2, 3  # exit codes; 128 + n after a second signal n
 
@@ -21,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         module, _summary = COMMANDS[options.command]
-        command = importlib.import_module(f".{module}", __name__)
+        leave_out_plugins()
+        with undisturbed():
+            command = importlib.import_module(f".{module}", __name__)
         code = int(command.main(options))
         sys.stdout.flush()
         return code

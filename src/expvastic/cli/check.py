@@ -41,7 +41,7 @@ def main(options: argparse.Namespace) -> int:
 
 def _plan(config: Config, pipeline: Pipeline) -> list[str]:
     lines = [str(remark) for remark in config.remarks]
-    for name, recorders in config.engines.items():
+    for name, recorders in config.polled.items():
         plan = config.readers[name]
         target = pipeline.engines[name].statistics().target or "this process"
         every = f"every {plan.engine.interval:g} s"

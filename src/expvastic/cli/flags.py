@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from .. import __version__
+from ..shards import Shard, parse_shard
 
 # command: (module, one line of help)
 COMMANDS = {
@@ -72,6 +73,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         options.config = options.config or environment.get("EXPVASTIC_CONFIG")
         if options.config is None:
             parser.error("which configuration? give it with -c FILE")
+    if "shard" in options and options.shard is None:
+        options.shard = _shard_of(environment, parser)
     return options
 
 
@@ -146,11 +149,24 @@ def _add_source(parser: _Parser) -> None:
     levels = ("debug", "info", "warn", "warning", "error")
     text = "debug, info, warn or error; goes before that of the file"
     parser.add_argument("--loglevel", metavar="LEVEL", type=str.lower, choices=levels, help=text)
+    _add_shard(parser)
     quick = parser.add_argument_group(
         "without a file: one expvar reader, one Elasticsearch recorder (or EXPVASTIC_READER and so on)"
     )
     for name, (default, text) in QUICK.items():
         quick.add_argument(f"--{name}", metavar="VALUE", help=f"{text} ({default})")
+
+
+def _add_shard(parser: argparse.ArgumentParser, default: str | None = None) -> None:
+    text = "which of N processes over one configuration this is, 0/N being the first (or EXPVASTIC_SHARD)"
+    parser.add_argument("--shard", metavar="K/N", type=_shard, default=default, help=text)
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return parse_shard(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _add_read(parser: _Parser) -> None:
@@ -166,6 +182,7 @@ def _add_read(parser: _Parser) -> None:
 
 def _add_buffer(parser: _Parser) -> None:
     _add_file(parser, default=None)
+    _add_shard(parser)
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     added = {
         name: actions.add_parser(name, allow_abbrev=False, help=text, description=text)
@@ -173,6 +190,7 @@ def _add_buffer(parser: _Parser) -> None:
     }
     for name, action in added.items():
         _add_file(action, default=argparse.SUPPRESS)  # what stands before the action counts, too
+        _add_shard(action, default=argparse.SUPPRESS)
         if name != "list":
             action.add_argument("recorder", metavar="RECORDER", help="its name in the configuration, or its old one")
     added["show"].add_argument("--quarantine", action="store_true", help="what was refused instead of what waits")
@@ -191,8 +209,16 @@ def _add_buffer(parser: _Parser) -> None:
 def _add_replay(parser: _Parser) -> None:
     _add_file(parser, default=None)
     parser.add_argument("files", nargs="+", metavar="FILE", help="plain or gzip; - for standard input")
+    parser.set_defaults(shard=Shard(0, 1))
     parser.add_argument("--to", required=True, metavar="RECORDER", help="its name in the configuration")
     _add_timeout(parser, "give up when nothing was recorded for so long")
+
+
+def _shard_of(environment: Mapping[str, str], parser: _Parser) -> Shard | None:
+    try:
+        return _shard(environment["EXPVASTIC_SHARD"]) if environment.get("EXPVASTIC_SHARD") else None
+    except argparse.ArgumentTypeError as error:
+        parser.error(f"EXPVASTIC_SHARD: {error}")
 
 
 def _add_file(parser: argparse.ArgumentParser, default: str | None) -> None:

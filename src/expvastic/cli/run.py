@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import gc
 import importlib.util
-import math
 import os
 import signal
 from functools import partial
@@ -17,10 +16,12 @@ from typing import TYPE_CHECKING, NoReturn
 import anyio
 
 from .. import logs
-from ..config import Config
+from ..config import Config, take_share
 from ..pipeline import Pipeline, Result
-from ..state import State
-from .source import configuration
+from ..state import State, make_shards
+from ..surplus import Surplus
+from .source import common_configuration
+from .starting import undisturbed
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -32,39 +33,49 @@ _COLLECTED_AFTER = (10_000, 20, 50)
 
 def main(options: argparse.Namespace) -> int:
     """Run until stopped (``run``) or until every reader was polled once (``once``)."""
-    gc.disable()  # all that is made before the start is there to stay
-    try:
-        return _main(options)
-    finally:
-        gc.enable()
-
-
-def _main(options: argparse.Namespace) -> int:
-    config = configuration(options)
-    logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
-    log = logs.logger()
-    is_once = options.command == "once"
     with contextlib.ExitStack() as stack:
-        path = config.settings.state_dir
-        state = stack.enter_context(State.open(Path(path))) if path and not is_once else None
-        return _run(config, state, options, log)
+        with undisturbed():
+            pipeline = _make(options, stack)
+        return _run(pipeline, options, logs.logger())
 
 
-def _run(config: Config, state: State | None, options: argparse.Namespace, log: FilteringBoundLogger) -> int:
+def _make(options: argparse.Namespace, stack: contextlib.ExitStack) -> Pipeline:
+    """The pipeline of a command line; the stack gives its state directory back."""
+    common = common_configuration(options)
+    config = take_share(common, options.shard)
+    logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
+    if options.command == "once":
+        return Pipeline(config, ticks=1)
+    state = _open_state(common, config)
+    if state is None:
+        return Pipeline(config)
+    return Pipeline(config, stack.enter_context(state), beside=_surplus(common, config).run)
+
+
+def _open_state(common: Config, config: Config) -> State | None:
+    if common.settings.state_dir is None or config.settings.state_dir is None:
+        return None
+    if config.shard:
+        make_shards(Path(common.settings.state_dir))
+    return State.open(Path(config.settings.state_dir))
+
+
+def _surplus(common: Config, config: Config) -> Surplus:
+    return Surplus(Path(common.settings.state_dir or ""), config.shard, partial(take_share, common))
+
+
+def _run(pipeline: Pipeline, options: argparse.Namespace, log: FilteringBoundLogger) -> int:
     is_once = options.command == "once"
-    pipeline = Pipeline(config, state, ticks=1 if is_once else math.inf)
     if options.config is None:
         polls = [engine.statistics().target for engine in pipeline.engines.values()]
         writes_to = [delivery.statistics().destination for delivery in pipeline.deliveries.values()]
-        log.info("no file given", polls=polls[0], writes_to=writes_to[0])
+        log.info("no file given", polls=polls[0] if polls else "nothing", writes_to=writes_to[0])
     uvloop = importlib.util.find_spec("uvloop") is not None
     return anyio.run(_serve, pipeline, is_once, log, backend_options={"use_uvloop": uvloop})
 
 
 async def _serve(pipeline: Pipeline, is_once: bool, log: FilteringBoundLogger) -> NoReturn:
-    gc.freeze()  # none of it is looked at again
     gc.set_threshold(*_COLLECTED_AFTER)
-    gc.enable()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, partial(_stop, pipeline, number, log))

@@ -2,7 +2,8 @@
 
 A file's way through the house: ``files`` reads it, ``document`` makes a ``tree`` with lines of it, ``variables`` are
 filled in, ``parts`` (with ``sections`` and ``shapes``) makes settings of its sections, ``routing`` reads the routes,
-``loading`` puts it all together into the ``plans``. ``complaints`` collects what is wrong, in the ``wording`` of users.
+``loading`` puts it all together into the ``plans``, of which ``sharing`` takes one process's part. ``complaints``
+collects what is wrong, in the ``wording`` of users.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from .files import find, read_file
 from .loading import build
 from .plans import Config, ReaderPlan, RecorderPlan, Settings
 from .schema import json_schema
+from .sharing import take_share
 from .tree import from_python
 from .variables import fill_in
 
@@ -31,6 +33,7 @@ __all__ = [
     "from_values",
     "json_schema",
     "load",
+    "take_share",
 ]
 
 

@@ -15,6 +15,7 @@ from ..interpreter import InterpreterSettings
 from ..listener import parse_listen
 from ..pages.mapping import MappingSettings
 from ..settings import ByteSize, Duration, SettingsModel
+from ..shards import Shard
 
 
 def _check_folder(text: str) -> str:
@@ -87,7 +88,8 @@ class Config:
 
     ``readers`` and ``recorders`` are all that are described, in the order of the file; ``engines`` are those that a
     route names: each reader with its recorders. ``shared`` are the recorders that write where another one of them does.
-    ``remarks`` are for the user to know, ``secrets`` for nobody.
+    ``remarks`` are for the user to know, ``secrets`` for nobody. ``elsewhere`` are the readers that other processes
+    poll where several share one configuration, of which this is ``shard``.
     """
 
     source: str
@@ -98,3 +100,10 @@ class Config:
     shared: frozenset[str]
     remarks: tuple[Complaint, ...]
     secrets: frozenset[str] = field(repr=False)
+    shard: Shard | None = None
+    elsewhere: frozenset[str] = frozenset()
+
+    @property
+    def polled(self) -> dict[str, tuple[str, ...]]:
+        """The readers that this process polls, each with its recorders."""
+        return {name: recorders for name, recorders in self.engines.items() if name not in self.elsewhere}

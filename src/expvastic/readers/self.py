@@ -27,6 +27,7 @@ class SelfReader(Reader[SelfSettings]):
 
     settings_type = SelfSettings
     prefix = "expvar"
+    reads_itself = True
 
     def __init__(self, settings: SelfSettings, snapshot: Callable[[], Snapshot]) -> None:
         super().__init__(settings, snapshot)

@@ -8,6 +8,7 @@
     recorders/NAME/recorder      whose data is in the buffer, and where it was meant to go
     recorders/NAME/buffer/       what waits
     recorders/NAME/quarantine/   what was refused
+    shards/K/                    another such directory for each of several processes over one configuration
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ from typing import Self
 
 from ..datatypes import Poll
 from .adoption import move_data
-from .folder import PATIENCE, is_locked, open_folder, read_agent_id
+from .folder import PATIENCE, find_shards, is_locked, is_made, make_shards, open_folder, read_agent_id, shard_folder
 from .marks import Holds, Mark, find_marks, find_orphans, read_mark, why_moved, why_renamed, write_mark
 from .names import file_name
 from .polls import LastPoll
 from .writing import make_folder, told_of
 
-__all__ = ["Mark", "Peek", "State", "peek"]
+__all__ = ["Mark", "Peek", "State", "find_shards", "is_made", "make_shards", "peek", "shard_folder"]
 
 _READERS = "readers"
 _RECORDERS = "recorders"

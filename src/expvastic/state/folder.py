@@ -41,7 +41,8 @@ FORMAT = 1
 PATIENCE = 0.5  # seconds; somebody who only looks holds the lock for an instant
 _PROBE = "probe" + UNFINISHED
 _PROBED = 4096  # bytes
-_NOT_OURS = {"lost+found"}  # a file system's own, in its root
+SHARDS = "shards"
+_NOT_OURS = {"lost+found", SHARDS}  # a file system's own, in its root; other processes' directories
 _UNFINISHED = {INSTANCE + UNFINISHED, _PROBE}
 _PID = re.compile(rb"\d{1,20}\n")
 _LOCKS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -75,6 +76,36 @@ def open_folder(path: Path, patience: float = PATIENCE) -> tuple[int, str]:
     return descriptor, agent_id
 
 
+def shard_folder(path: Path, number: int) -> Path:
+    """The state directory of one of several processes, by the one that they share."""
+    return path / SHARDS / str(number)
+
+
+def make_shards(path: Path) -> None:
+    """Make room in a state directory, or in one that is to be, for those of several processes. Raises StateError."""
+    with told_of(path):
+        _make(path)
+        _read_instance(path)  # somebody else's folder is not touched
+        _tighten(path)
+        make_folder(path / SHARDS)
+
+
+def find_shards(path: Path) -> dict[int, Path]:
+    """The state directories of several processes in one, by number. Raises StateError."""
+    with told_of(path):
+        try:
+            found = [folder for folder in (path / SHARDS).iterdir() if folder.name.isdecimal() and folder.is_dir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+    return {int(folder.name): folder for folder in sorted(found)}
+
+
+def is_made(path: Path) -> bool:
+    """Whether a folder is a state directory that was worked with. Raises StateError."""
+    with told_of(path):
+        return (path / INSTANCE).exists()
+
+
 def read_agent_id(path: Path) -> str:
     """The agent id of a state directory that is only looked at. Raises StateError if it is none."""
     with told_of(path):
@@ -82,6 +113,8 @@ def read_agent_id(path: Path) -> str:
             raise state_error(path, "is missing; expvastic makes it when it runs for the first time")
         if agent_id := _read_instance(path):
             return agent_id
+        if (path / SHARDS).exists():
+            raise state_error(path, "holds the folders of several processes; say which one's with --shard K/N")
     raise state_error(path, "is empty; expvastic fills it when it runs for the first time")
 
 

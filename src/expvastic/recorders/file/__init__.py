@@ -31,6 +31,7 @@ __all__ = ["FileRecorder", "FileSettings"]
 T = TypeVar("T")
 
 _CLOSE_LIMIT = 1.0  # seconds
+_SHARD = "%{shard}"
 
 
 def _without_nul(path: str) -> str:
@@ -44,7 +45,8 @@ class FileSettings(SettingsModel):
 
     path: Annotated[str, Field(min_length=1), AfterValidator(_without_nul)]
     """The file, in a folder that exists. A line is a document with `_id` as its first member, so that it can be
-    replayed; the file's mode is 0640."""
+    replayed; the file's mode is 0640. `%{shard}` in it is the number of the process where several share one
+    configuration, else `all`; they need it, for a file takes one process."""
     rotate_bytes: ByteSize | None = None
     """Begin a new file before this one would be larger. The old one is renamed: `samples.ndjson` to
     `samples-20261121T033100Z-001.ndjson`, by the time of the rotation in UTC. Never, unless given."""
@@ -81,6 +83,14 @@ class FileRecorder(Recorder[FileSettings], Counted):
         self._gate = gate_of(self.destination)
         self._at_work = threading.Lock()  # held while the journal is used
         self._is_left = False
+
+    @classmethod
+    def of_shard(cls, settings: FileSettings, word: str, *, is_alone: bool) -> FileSettings:
+        if not is_alone and _SHARD not in settings.path:
+            raise ValueError(
+                f"several processes would write to one file; put {_SHARD} into path, as in out-{_SHARD}.ndjson"
+            )
+        return settings.model_copy(update={"path": settings.path.replace(_SHARD, word)})
 
     @property
     def destination(self) -> str:

@@ -1,0 +1,50 @@
+"""One process's part of a configuration that several processes share."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from ..shards import Shard
+from ..state import shard_folder
+from .catalogue import Catalogue, installed
+from .complaints import Complaints
+from .plans import Config, RecorderPlan
+
+ALONE = "all"  # the word for the one process that polls all readers
+
+
+def take_share(config: Config, shard: Shard | None, catalogue: Catalogue | None = None) -> Config:
+    """The configuration for one shard, or for the one process that there is.
+
+    Raises ConfigError where a recorder takes one process only.
+    """
+    known = catalogue or installed()
+    complaints = Complaints(config.source)
+    recorders = {name: _for_shard(plan, shard, known, complaints) for name, plan in config.recorders.items()}
+    complaints.raise_errors()
+    if shard is None:
+        return dataclasses.replace(config, recorders=recorders)
+    path = config.settings.state_dir
+    settings = config.settings.model_copy(
+        update={"state_dir": str(shard_folder(Path(path), shard.number)) if path else None}
+    )
+    elsewhere = {name for name in config.engines if not _is_polled(config.readers[name].type, name, shard, known)}
+    return dataclasses.replace(
+        config, settings=settings, recorders=recorders, shard=shard, elsewhere=frozenset(elsewhere)
+    )
+
+
+def _for_shard(plan: RecorderPlan, shard: Shard | None, known: Catalogue, complaints: Complaints) -> RecorderPlan:
+    kind = known.recorders[plan.type]
+    is_alone = shard is None or shard.count == 1
+    try:
+        plugin = kind.of_shard(plan.plugin, str(shard.number) if shard else ALONE, is_alone=is_alone)
+    except ValueError as error:
+        complaints.error(("recorders", plan.name), str(error))
+        return plan
+    return dataclasses.replace(plan, plugin=plugin)
+
+
+def _is_polled(kind: str, name: str, shard: Shard, known: Catalogue) -> bool:
+    return known.readers[kind].reads_itself or shard.has(name)
