@@ -162,11 +162,13 @@ async def test_each_document_goes_to_its_own_index_and_every_index_has_its_own_v
         return Answer({"errors": True, "items": items})
 
     batch = [make_container(1, "a"), make_container(1, "b"), make_container(2, "a"), make_container(2, "C")]
-    async with ScriptedServer(cluster) as server:
-        async with make_recorder(server.url, index_name="app-%{service.name}-x") as recorder:
-            first = await recorder.record(batch)
-            cluster.faults["POST /_bulk"] = [close_one]
-            second = await recorder.record(batch)
+    async with (
+        ScriptedServer(cluster) as server,
+        make_recorder(server.url, index_name="app-%{service.name}-x") as recorder,
+    ):
+        first = await recorder.record(batch)
+        cluster.faults["POST /_bulk"] = [close_one]
+        second = await recorder.record(batch)
 
     assert [index for index, _, _ in cluster.documents] == ["app-a-x", "app-b-x", "app-a-x", "app-c-x"]
     assert [verdict.destination for verdict in first] == ["app-a-x", "app-b-x", "app-a-x", "app-c-x"]
@@ -183,10 +185,12 @@ async def test_the_template_is_for_all_names_and_counting_asks_for_all() -> None
     counted = Answer({"_shards": {"failed": 0}, "aggregations": {"minutes": {"buckets": [{"key": 0, "doc_count": 2}]}}})
     cluster.faults["POST /app-*-x/_search"] = [counted]
 
-    async with ScriptedServer(cluster) as server:
-        async with make_recorder(server.url, index_name="app-%{service.name}-x") as recorder:
-            await recorder.record([make_container(1, "a")])
-            counts = await recorder.count_by_minute("agent", 0, 1)
+    async with (
+        ScriptedServer(cluster) as server,
+        make_recorder(server.url, index_name="app-%{service.name}-x") as recorder,
+    ):
+        await recorder.record([make_container(1, "a")])
+        counts = await recorder.count_by_minute("agent", 0, 1)
 
     assert [template["index_patterns"] for template in cluster.templates.values()] == [["app-*-x"]]
     assert counts == {0: 2}
@@ -199,11 +203,13 @@ async def test_what_is_in_doubt_is_looked_for_where_it_went_in_older_indices_of_
     for stream in ("app-a", "app-b"):
         cluster.roll_over(stream)
 
-    async with ScriptedServer(cluster) as server:
-        async with make_recorder(server.url, index_name="app-%{service.name}") as recorder:
-            await recorder.record(batch)
-            cluster.roll_over("app-b")
-            found = await recorder.find(batch)
+    async with (
+        ScriptedServer(cluster) as server,
+        make_recorder(server.url, index_name="app-%{service.name}") as recorder,
+    ):
+        await recorder.record(batch)
+        cluster.roll_over("app-b")
+        found = await recorder.find(batch)
 
     assert found == [False, True]
 
