@@ -131,7 +131,7 @@ class PlainNode(BaseAsyncNode):
         try:
             signed = await anyio.to_thread.run_sync(self.signer.sign, method, url, host, body, abandon_on_cancel=True)
         except NoCredentials as error:
-            raise ReadError("credentials", f"{self.base_url}: {error}") from error
+            raise NothingSent("credentials", f"{self.base_url}: {error}") from error
         request.headers.update(signed)
         return request
 
