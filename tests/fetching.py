@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import pytest
 
 from expvastic.clients.failures import REASONS
 from expvastic.clients.fetch import Fetched, Fetcher
+from expvastic.clients.lean import LeanFetcher
+from expvastic.clients.paths import make_fetcher
 from expvastic.clients.target import TargetSettings
 from expvastic.errors import ReadError
 
 PATIENCE = 10  # seconds until a test that hangs is ended
 
+AnyFetcher = Fetcher | LeanFetcher
+make: Callable[..., AnyFetcher] = make_fetcher  # the fixture ``way`` sets it to one way or the other
+
 
 @contextlib.asynccontextmanager
-async def fetching(endpoint: str, **settings: object) -> AsyncIterator[Fetcher]:
+async def fetching(endpoint: str, **settings: object) -> AsyncIterator[AnyFetcher]:
     """A fetcher that asks by GET, closed at the end."""
-    async with _closing(Fetcher(settings_of(endpoint, **settings))) as fetcher:
+    async with _closing(make(settings_of(endpoint, **settings))) as fetcher:
         yield fetcher
 
 
 @contextlib.asynccontextmanager
-async def posting(endpoint: str, content: bytes, **settings: object) -> AsyncIterator[Fetcher]:
+async def posting(endpoint: str, content: bytes, **settings: object) -> AsyncIterator[AnyFetcher]:
     """A fetcher that asks by POST, closed at the end."""
-    async with _closing(Fetcher(settings_of(endpoint, **settings), "POST", content, "text/plain")) as fetcher:
+    async with _closing(make(settings_of(endpoint, **settings), "POST", content, "text/plain")) as fetcher:
         yield fetcher
 
 
@@ -41,7 +46,7 @@ async def fail_once(endpoint: str, **settings: object) -> ReadError:
         return await failure_of(fetcher)
 
 
-async def failure_of(fetcher: Fetcher) -> ReadError:
+async def failure_of(fetcher: AnyFetcher) -> ReadError:
     """The failure of the next fetch; it must be one line, with a reason that is documented."""
     with pytest.raises(ReadError) as caught:
         await fetcher.fetch()
@@ -55,7 +60,7 @@ def settings_of(endpoint: str, **settings: object) -> TargetSettings:
 
 
 @contextlib.asynccontextmanager
-async def _closing(fetcher: Fetcher) -> AsyncIterator[Fetcher]:
+async def _closing(fetcher: AnyFetcher) -> AsyncIterator[AnyFetcher]:
     with anyio.fail_after(PATIENCE):
         try:
             yield fetcher

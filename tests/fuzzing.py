@@ -40,7 +40,7 @@ _MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")\s*+:\s*+("(?:[^"\\]|\\.)*+"|[-+.\w]
 
 _ITEM = re.compile(rb"(?<=[\[,])\s*+[-+.\w]++(?=\s*+[],])")
 
-_CONFIGURATIONS: tuple[dict[str, Any], ...] = (
+CONFIGURATIONS: tuple[dict[str, Any], ...] = (
     {"prefix": "expvar", "go_runtime": True},
     {"prefix": "expvar", "go_runtime": True, "gc_events": True, "gc_history": True},
     {"prefix": "expvar", "go_runtime": True, "gc_events": True, "cmdline": True, "tags": {"env": "test"}},
@@ -72,7 +72,7 @@ class Tally:
 def run_session(seed: int, number: int, pages: int = SESSION) -> Tally:
     """One session; raises Violation for the first page that breaks a promise."""
     draw = Random(f"{seed}:{number}")
-    configuration = draw.choice(_CONFIGURATIONS)
+    configuration = draw.choice(CONFIGURATIONS)
     interpreter, reference = make_interpreter(**configuration), Reference(**configuration)
     objects, program, tally = Objects(draw), GoProgram(draw), Tally()
     for step in range(pages):

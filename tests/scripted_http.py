@@ -14,11 +14,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import itertools
 import json
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -70,6 +71,17 @@ class Raw:
     pieces: bytes | Iterable[bytes] = b""
     then: Literal["keep", "close", "reset", "hang"] = "close"
     pause: float = 0.0  # seconds between pieces
+
+
+@dataclass(frozen=True)
+class Endless:
+    """Pieces for a Raw: the head, and then the same again and again."""
+
+    head: bytes
+    again: bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        return itertools.chain([self.head], itertools.repeat(self.again))
 
 
 @dataclass(frozen=True)
@@ -222,6 +234,8 @@ def _responder(script: Script) -> Respond:
 
 async def _send(raw: Raw, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
     for piece in [raw.pieces] if isinstance(raw.pieces, bytes) else raw.pieces:
+        if writer.is_closing():  # uvloop's transport takes offence
+            raise ConnectionResetError
         writer.write(piece)
         await writer.drain()
         if raw.pause:

@@ -52,7 +52,7 @@ ARROWS = {
     *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli"), ("cli", "dashboards")),
 }
 PLACES = {name: rung for rung, names in RUNGS.items() for name in names.split()}
-IMPURE = {"anyio", "asyncio", "elastic_transport", "elasticsearch", "h11", "httpx", "socket", "structlog"}
+IMPURE = {"anyio", "asyncio", "elastic_transport", "elasticsearch", "h11", "httptools", "httpx", "socket", "structlog"}
 HEAVY = {"elastic_transport", "elasticsearch", "h11", "httpcore", "httpx", "structlog"}
 LAZY_FOR_HELP = HEAVY | {"anyio", "pydantic", "yaml"}
 HOUSE = modules()

@@ -192,8 +192,7 @@ def check_document(found: Mapping[str, Any], offered: Mapping[str, Any]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["memory", "disk"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("seed", "kind"), [(0, "memory"), (1, "disk")])
 async def test_every_container_is_recorded_once_or_refused_by_name(seed: int, kind: str, tmp_path: Path) -> None:
     scene = Scene(seed, tmp_path, kind)
 
@@ -208,8 +207,7 @@ async def test_every_container_is_recorded_once_or_refused_by_name(seed: int, ki
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [False, True], ids=["stopped", "killed"])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "killed"), [(0, False), (1, True)], ids=["stopped", "killed"])
 async def test_ended_in_the_middle_again_and_again_it_goes_on_where_it_was(
     seed: int, killed: bool, tmp_path: Path
 ) -> None:
@@ -227,8 +225,7 @@ async def test_ended_in_the_middle_again_and_again_it_goes_on_where_it_was(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "max_bytes"), [("memory", 300_000), ("disk", 1_000_000)])
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(("seed", "kind", "max_bytes"), [(0, "memory", 300_000), (1, "disk", 1_000_000)])
 async def test_what_finds_no_room_is_shed_by_name(seed: int, kind: str, max_bytes: int, tmp_path: Path) -> None:
     scene = Scene(seed, tmp_path, kind, max_bytes=max_bytes, segment_bytes=2**16)
 

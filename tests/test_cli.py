@@ -134,6 +134,24 @@ def test_check_prints_the_plan(tmp_path: Path) -> None:
     ]
 
 
+def test_check_says_what_is_not_fetched_the_lean_way_and_why(tmp_path: Path) -> None:
+    readers = {
+        "plain": {"type": "expvar", "endpoint": "app:1234"},
+        "proxied": {"type": "expvar", "endpoint": "app:1234", "proxy": "http://proxy:3128"},
+        "posted": {"type": "http", "endpoint": "app:1234/x", "method": "POST"},
+    }
+    routes = {"main": {"readers": list(readers), "recorders": "screen"}}
+    recorders = {"screen": {"type": "console"}}
+    (tmp_path / "ways.yml").write_text(json.dumps({"readers": readers, "recorders": recorders, "routes": routes}))
+    done = run("check", "-c", "ways.yml", folder=tmp_path)
+
+    assert [line.partition(" every 10 s")[2] for line in done.stdout.splitlines()[:3]] == [
+        " -> screen",
+        " over httpx (it goes through a proxy) -> screen",
+        " over httpx (its method is POST) -> screen",
+    ]
+
+
 def test_once_polls_every_reader_once_and_delivers(tmp_path: Path) -> None:
     (tmp_path / "good.yml").write_text(VALID)
     done = run("once", "-c", "good.yml", folder=tmp_path)

@@ -271,7 +271,7 @@ def test_what_cannot_be_delivered_in_time_waits_on_the_disk(folder: Path) -> Non
 
 
 def test_what_finds_no_room_in_the_buffer_stays_in_quarantine(folder: Path) -> None:
-    (folder / "c.yml").write_text((CONFIG % NOBODY).replace("out.ndjson}", "out.ndjson, buffer: {max_bytes: 1 MB}}"))
+    (folder / "c.yml").write_text((CONFIG % NOBODY).replace("out.ndjson}", "out.ndjson, buffer: {max_bytes: 1 MiB}}"))
     refuse(folder, "out", [make_container(place, **{"expvar.t": "x" * 1_500}) for place in range(700)])
 
     done = buffer(folder, "replay", "out")

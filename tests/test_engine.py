@@ -69,6 +69,21 @@ async def test_every_delivery_gets_the_very_same_containers() -> None:
     assert all(other == first for other in others)
 
 
+async def test_a_delivery_that_cannot_take_a_poll_costs_neither_the_reader_nor_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(poll: Poll) -> None:
+        raise RuntimeError("a bug")
+
+    bench = Bench(outlets=3)
+    monkeypatch.setattr(bench.outlets[1], "offer", fail)
+    await bench.run_for(15)
+
+    assert [len(outlet.polls) for outlet in bench.outlets] == [2, 0, 2]
+    assert bench.engine.failures == {"unexpected": 2}
+    assert bench.log.said() == ["reader failing"]
+
+
 async def test_polls_are_numbered_and_an_engine_goes_on_where_another_ended() -> None:
     bench = Bench()
     bench.engine.go_on(41, b"")

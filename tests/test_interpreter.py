@@ -372,7 +372,7 @@ def test_a_page_of_huge_names_is_not_remembered() -> None:
     for step in range(50):
         interpreter.interpret(read({f"{step}" + "x" * 100_000: 1, "a": 1}))
 
-    assert len(interpreter._flattener._names["expvar"]) == 1
+    assert len(interpreter._columns._flattener._names["expvar"]) == 1
     assert max(len(name) for name, _ in interpreter.left_out) < 600
 
 

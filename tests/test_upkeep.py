@@ -10,6 +10,7 @@ import pytest
 
 from expvastic.buffer import BatchSettings, BufferSettings
 from expvastic.buffers.disk import DiskBuffer
+from expvastic.buffers.memory import MemoryBuffer
 from expvastic.datatypes import Poll
 from expvastic.delivery import Delivery, DeliverySettings
 from expvastic.outcomes.ledger import Ledger
@@ -107,6 +108,49 @@ def test_a_reader_without_a_buffer_on_the_disk_goes_on_all_the_same(state: State
     assert engine.went_on == [(7, b"after 7")]
     assert kept is not None
     assert list(kept.containers) == []
+
+
+def test_a_reader_that_was_routed_elsewhere_goes_on_all_the_same(state: State) -> None:
+    filled(state, "a", poll(1), poll(2))
+    both = {name: delivery(state, name) for name in "ab"}
+    take_up(state, both, TYPES, 0.0)
+    engine = FakeEngine()
+    engines: Any = {"app": engine}
+    go_on(state, engines, {"app": ("b",)}, both)
+
+    assert engine.went_on == [(2, b"after 2")]
+    assert held(both["b"]) == [], "it was read for another one"
+    for each in both.values():
+        each.end()
+
+
+def test_what_was_kept_before_another_route_is_not_given_to_a_new_recorder(state: State) -> None:
+    """Two recorders, then one, which needs no keeper, then another one besides."""
+    Keeper(state, "app", synced=False, with_containers=True).offer(poll(1))
+    filled(state, "a", poll(1), poll(2), poll(3))
+    both = {name: delivery(state, name) for name in "ab"}
+    take_up(state, both, TYPES, 0.0)
+    engine = FakeEngine()
+    engines: Any = {"app": engine}
+    go_on(state, engines, {"app": ("a", "b")}, both)
+
+    assert engine.went_on == [(3, b"after 3")]
+    assert held(both["b"]) == []
+    for each in both.values():
+        each.end()
+
+
+def test_data_on_the_disk_of_a_recorder_whose_buffer_is_in_memory_now_is_told_of(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(state, "a", poll(1))
+    log = Log()
+    monkeypatch.setattr("expvastic.upkeep.logs.logger", lambda: log)
+    found = delivery(state, "a")
+    found.buffer = MemoryBuffer(BufferSettings(), found.ledger)
+    take_up(state, {"a": found}, TYPES, 0.0)
+
+    assert log.said() == ["data waits for a recorder whose buffer is in memory now"]
 
 
 def test_a_reader_that_never_was_begins_at_the_beginning(state: State) -> None:

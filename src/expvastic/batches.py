@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable, Sequence
 
 from .buffer import BatchSettings, Buffer, Record
-from .outcomes.circuit import Circuit, State
-from .outcomes.flow import Flow
+from .outcomes.circuit import State
+from .outcomes.standing import Standing
 from .waiting import Waiting
+
+NOTHING_THERE = 1.0  # seconds until a buffer is asked again that gave nothing though something waits
 
 
 class Batches:
@@ -18,15 +20,15 @@ class Batches:
         self,
         buffer: Buffer,
         limits: BatchSettings,
-        circuit: Circuit,
-        flow: Flow,
+        standing: Standing,
         waiting: Waiting,
         clock: Callable[[], float],
     ) -> None:
         self._buffer = buffer
         self._limits = limits
-        self._circuit = circuit
-        self._flow = flow
+        self._standing = standing
+        self._circuit = standing.circuit
+        self._flow = standing.flow
         self._waiting = waiting
         self._clock = clock
         self._under_way = 0
@@ -40,19 +42,23 @@ class Batches:
     @property
     def may_stay(self) -> bool:
         """Whether what waits is better left on the disk for the next start than tried again while this is closing."""
-        is_in_trouble = self._circuit.state in (State.FAILING, State.DROPPED)
+        is_in_trouble = self._standing.is_blocked or self._circuit.state in (State.FAILING, State.DROPPED)
         return self._waiting.is_closing and self._buffer.is_durable and is_in_trouble
 
     async def next(self) -> Sequence[Record]:
         """Wait until a batch may leave, and take it; empty if the recorder was dropped or all is done."""
         while self._circuit.state is not State.DROPPED and not self.may_stay:
-            await self._waiting.pause()
-            if self._under_way >= self._flow.lanes:
+            if self._waiting.is_pausing:
+                await self._waiting.pause()
+            elif self._under_way >= self._flow.lanes:
                 await self._waiting.for_answer()
             elif await self.is_due():
-                if not self._waiting.is_pausing and (records := self._take()):
+                if self._waiting.is_pausing:
+                    continue
+                if records := self._take():
                     self._under_way += 1
                     return records
+                self._waiting.pause_for(NOTHING_THERE)
             elif self._under_way:
                 await self._waiting.for_answer()
             else:
@@ -78,7 +84,9 @@ class Batches:
         newest = self._buffer.waiting > limits.count and every > 0 and self._taken % every == 0
         if self._flow.count < limits.count:
             limits = limits.model_copy(update={"count": self._flow.count})
-        return self._buffer.take(limits, math.inf if self._waiting.is_closing else self._clock(), newest=newest)
+        now = math.inf if self._waiting.is_closing else self._clock()
+        records = self._buffer.take(limits, now, newest=True) if newest else []
+        return records or self._buffer.take(limits, now)  # perhaps all that waits was handed out before
 
     def _due_in(self, now: float) -> float:
         self._buffer.expire(now)

@@ -17,8 +17,8 @@ ListOf = list[float] | list[int] | list[float | int] | list[str]
 # record; a number with its place in the columns; a text or list, and each item of a list.
 _FIXED_WEIGHT = 560
 _NUMBER_WEIGHT = 42
-_TEXT_WEIGHT = 66
-_ITEM_WEIGHT = 40
+TEXT_WEIGHT = 66
+ITEM_WEIGHT = 40
 
 
 class Kind(enum.IntEnum):
@@ -69,6 +69,11 @@ class Value:
     value: Scalar | ListOf
 
 
+def weigh(document: bytes, count: int, texts_and_lists: int) -> int:
+    """A container's weight, from its document, the count of its values, and what their texts and lists add to it."""
+    return _FIXED_WEIGHT + len(document) + _NUMBER_WEIGHT * count + texts_and_lists
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Container:
     """The values of one page at one time, and the document that recorders write.
@@ -85,16 +90,18 @@ class Container:
     names: tuple[str, ...] = field(default=(), repr=False)
     values: tuple[Scalar | ListOf, ...] = field(default=(), repr=False)
     kinds: bytes = field(default=b"", repr=False)
-    weight: int = field(init=False, repr=False)
-    """Bytes of memory that keeping this container costs, about."""
+    weight: int = field(default=0, repr=False)
+    """Bytes of memory that keeping this container costs, about; worked out unless given, see `weigh`."""
 
     def __post_init__(self) -> None:
-        weight = _FIXED_WEIGHT + len(self.document) + _NUMBER_WEIGHT * len(self.names)
+        if self.weight:
+            return
+        weight = weigh(self.document, len(self.names), 0)
         for value in self.values:
             if type(value) is str:
-                weight += _TEXT_WEIGHT + len(value)
+                weight += TEXT_WEIGHT + len(value)
             elif type(value) is list:
-                weight += _TEXT_WEIGHT + _ITEM_WEIGHT * len(value)
+                weight += TEXT_WEIGHT + ITEM_WEIGHT * len(value)
         object.__setattr__(self, "weight", weight)
 
     def __len__(self) -> int:

@@ -112,7 +112,7 @@ class Delivery:
         self._standing = Standing(self.circuit, self._flow, buffer, log, wall)
         self._syncing = Syncing(buffer, settings.buffer.sync_interval, log)
         self._waiting = Waiting(clock)
-        self._batches = Batches(buffer, settings.batch, self.circuit, self._flow, self._waiting, clock)
+        self._batches = Batches(buffer, settings.batch, self._standing, self._waiting, clock)
 
     @property
     def is_synced_always(self) -> bool:
@@ -160,7 +160,7 @@ class Delivery:
                 await self._waiting.for_close()
             while not self.held and not self._is_done():
                 await self._waiting.pause()
-                if await self._batches.is_due():  # contact is made when there is something to bring
+                if await self._batches.is_due() and not self._is_done():  # contact is made when there is something
                     await self._session()
             beside.cancel_scope.cancel()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import secrets
 from collections.abc import Mapping
@@ -47,9 +48,13 @@ class DocumentEncoder:
 
     def encode(self, page: Page, values: Mapping[str, Any], *, time: int, duration: int, action: str = "") -> bytes:
         """A page's values at a time (microseconds), with what it took (nanoseconds) and what happened to the target."""
+        return self.wrap(page, _encode(values), time=time, duration=duration, action=action)
+
+    def wrap(self, page: Page, values: bytes, *, time: int, duration: int, action: str = "") -> bytes:
+        """The same for values that are already encoded, as an object with at least one member."""
         happened = b'"event.action":"%b",' % action.encode() if action else b""
         head = b'{"@timestamp":"%b","event.duration":%d,%b' % (timestamp(time).encode(), duration, happened)
-        return head + self._metadata(page) + _encode(values)[1:]
+        return head + self._metadata(page) + values[1:]
 
     def _metadata(self, page: Page) -> bytes:
         """The fields that are the same in every document of a page like this, encoded, with a comma behind."""
@@ -74,4 +79,10 @@ class DocumentEncoder:
 
 def timestamp(time: int) -> str:
     """Microseconds since the epoch as ISO 8601 in UTC, six decimals always."""
-    return datetime.fromtimestamp(time // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{time % 1_000_000:06d}Z"
+    return f"{_second(time // 1_000_000)}{time % 1_000_000:06d}Z"
+
+
+@functools.lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    """Told anew once per second, not once per document."""
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections import Counter
@@ -118,15 +119,15 @@ class Engine:
             with anyio.fail_after(self._settings.timeout):
                 reading = await self._reader.read()
             containers = self._interpreter.interpret(reading)
+            self._offer(containers)
         except ReadError as error:
             self._failed(error)
         except TimeoutError:
             self._failed(ReadError("timeout", f"no complete answer within {self._settings.timeout:g} s"))
-        except Exception as bug:  # noqa: BLE001  # a loop boundary: a reader's bug costs a poll, not the process
+        except Exception as bug:  # noqa: BLE001  # a loop boundary: a bug costs a poll, not the process
             self._log.debug("reader misbehaved", exc_info=True)
             self._failed(ReadError("unexpected", f"unexpected {bug.__class__.__name__}: {bug}"))
         else:
-            self._offer(containers)
             self._succeeded(reading.duration)
             self._tell_news()
             return containers
@@ -171,8 +172,9 @@ class Engine:
         self._offered += 1
         knowledge = self._interpreter.knowledge() if self._remembers else b""
         poll = Poll(self.name, self._offered, containers, knowledge)
-        for outlet in self._outlets:
-            outlet.offer(poll)
+        with contextlib.ExitStack() as all_of_them:  # though one fails, the others get the poll
+            for outlet in reversed(self._outlets):
+                all_of_them.callback(outlet.offer, poll)
 
     def _succeeded(self, duration: int) -> None:
         self.readings += 1

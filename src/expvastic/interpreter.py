@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator
 
-from .datatypes import Container, Kind, ListOf, Page, Reading, Scalar
+from .datatypes import Container, Kind, ListOf, Page, Reading, Scalar, weigh
 from .document import DocumentEncoder, Identity
 from .pages.classic import PREFIX as CLASSIC_PREFIX
-from .pages.cmdline import mask
+from .pages.columns import PageColumns
 from .pages.decode import decode
-from .pages.flatten import Flattener, Limits
+from .pages.flatten import Limits
 from .pages.golang import GC_NAMES, Life, Observation, Pause, Runtime, event_id
 from .pages.knowledge import Knowledge
 from .pages.knowledge import decode as decode_knowledge
@@ -22,13 +22,16 @@ from .pages.mapping import MappingSettings
 from .pages.memstats import is_counter
 from .pages.names import SHELTER, is_reserved
 from .pages.rates import Rates
+from .pages.shapes import Columns
 from .pages.shaping import Shaping, ShapingSettings
+from .pages.strict import Content, StrictDecoder
 from .settings import Words
 
 _FIELDS_COUNTED = 1_000  # left-out values are counted by name up to here, the rest together
 _FIELDS_TOLD = 50
 _SHAPES_KEPT = 16
 _STREAMS_KEPT = 1_000
+_COLUMNS_KEPT = 256  # of kinds, counted by column; above it by kind
 _LABELLED = 50
 _OTHER = "_other"
 
@@ -73,7 +76,10 @@ class InterpreterSettings(ShapingSettings):
 
 
 class Interpreter:
-    """One reader's memory of its pages, and what it makes of the next."""
+    """One reader's memory of its pages, and what it makes of the next.
+
+    If it is ``lean``, pages whose shape is known go a short way; they become the same.
+    """
 
     def __init__(
         self,
@@ -86,6 +92,7 @@ class Interpreter:
         interval: float,
         go_runtime: bool = False,
         map_file: MappingSettings | None = None,
+        lean: bool = True,
     ) -> None:
         prefix = CLASSIC_PREFIX if settings.mapping == "classic" and settings.prefix is None else prefix
         service = settings.type_name or reader
@@ -95,12 +102,15 @@ class Interpreter:
         self._target = target
         self._interval = int(interval * 1e6)
         self._prefix = f"{prefix}." if prefix else ""
-        self._flattener = Flattener(prefix, self._leave_out, _before_dimensions(settings))
+        limits = _before_dimensions(settings)
         self._shaping = Shaping(settings, map_file, self._prefix, self._leave_out, settings.limits.keys)
         self._documents = DocumentEncoder(identity, service=service, target=target, tags=settings.tags)
         is_go = go_runtime if settings.go_runtime is None else settings.go_runtime
         self._runtime = Runtime(ship_history=settings.gc_history, by_size=settings.by_size) if is_go else None
-        self._gc_names = [self._prefix + name for name in GC_NAMES]
+        self._decoder = StrictDecoder(limits.string, with_rings=is_go, with_sizes=settings.by_size) if lean else None
+        gc_names = tuple(self._prefix + name for name in GC_NAMES) if is_go else ()
+        self._columns = PageColumns(prefix, limits, self._leave_out, gc_names=gc_names, cmdline=settings.cmdline)
+        self._is_plain = not (self._shaping or settings.rates or settings.cmdline)
         self._rates: dict[_About, Rates] = {}
         self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._last_time = 0
@@ -109,24 +119,39 @@ class Interpreter:
         self.restarts = 0
         self.containers = 0
         self.left_out: Counter[tuple[str, str]] = Counter()  # (name, reason)
-        self.kinds: Counter[Kind] = Counter()
+        self._kinds: Counter[bytes] = Counter()  # by the column of a container
+
+    @property
+    def kinds(self) -> Counter[Kind]:
+        """How many values there were of each kind."""
+        counted: Counter[Kind] = Counter()
+        for column, times in self._kinds.items():
+            for kind in set(column):
+                counted[Kind(kind)] += times * column.count(kind)
+        return counted
 
     def interpret(self, reading: Reading) -> list[Container]:
         """The containers of a reading, the poll's own documents first.
 
         Raises InvalidPayload if a page is none; then nothing of the reading counts.
         """
-        pages = [(page, decode(page.body)) for page in reading.pages]
+        pages = [(page, self._decode(page.body)) for page in reading.pages]
         time, stepped = self._stamp(reading.time // 1000)
         made: list[Container] = []
         events: list[Container] = []
         for page, content in pages:
-            content, seen = self._runtime.read(content) if self._runtime else (content, None)
+            content.page, seen = self._runtime.read(content.page) if self._runtime else (content.page, None)
             action = self._judge(seen, stepped)
             if seen and seen.has_no_goal:
                 self._leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
             about = (page.dataset, tuple(page.labels.items()))
-            values, kinds = self._flatten(content)
+            if seen and self._settings.gc_events:
+                events += [self._event(page, pause) for pause in seen.pauses]
+            columns = self._columns.take(content)
+            if columns and self._is_plain:
+                made.append(self._contain_columns(page, columns, time=time, duration=reading.duration, action=action))
+                continue
+            values, kinds = self._columns.flatten(content, columns)
             if self._settings.rates:
                 rates = self._rates_of(about).derive(values, reading.time, is_continuous=not action)
                 values.update(rates)
@@ -137,8 +162,6 @@ class Interpreter:
                     labelled, row.values, time=time, duration=reading.duration, action=action
                 )
                 made.append(self._contain(self._identity.next_id(time), time, document, row.values, row.kinds))
-            if seen and self._settings.gc_events:
-                events += [self._event(page, pause) for pause in seen.pauses]
         return made + events
 
     def knowledge(self) -> bytes:
@@ -183,16 +206,10 @@ class Interpreter:
             return seen.life.value
         return "clock-stepped-back" if stepped else ""
 
-    def _flatten(self, content: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Kind]]:
-        if any(key.startswith("cmdline.") for key in content) or isinstance(content.get("cmdline"), Mapping):
-            content = {key: value for key, value in content.items() if key.partition(".")[0] != "cmdline"}
-            self._leave_out(self._prefix + "cmdline", "not_a_command_line")
-        values, kinds = self._flattener.flatten(content)
-        if self._prefix + "cmdline" in values:
-            self._treat_cmdline(self._prefix + "cmdline", values, kinds)
-        if self._runtime:
-            kinds.update((name, Kind.GC_LIST) for name in self._gc_names if kinds.get(name) is Kind.FLOAT_LIST)
-        return values, kinds
+    def _decode(self, body: bytes | Mapping[str, object]) -> Content:
+        if self._decoder is None:
+            return Content(decode(body))
+        return self._decoder.decode(body, self._runtime.rings if self._runtime else None)
 
     def _rates_of(self, key: _About) -> Rates:
         """The rates of the pages like this one: those of another dataset or other labels tell of something else."""
@@ -220,9 +237,7 @@ class Interpreter:
         if names not in self._shapes and len(self._shapes) >= _SHAPES_KEPT:
             self._shapes.clear()
         column = bytes(kinds.values())
-        for kind in set(column):
-            self.kinds[Kind(kind)] += column.count(kind)
-        self.containers += 1
+        self._count(column)
         return Container(
             id=known,
             time=time,
@@ -233,16 +248,29 @@ class Interpreter:
             kinds=column,
         )
 
-    def _treat_cmdline(self, name: str, values: dict[str, Any], kinds: dict[str, Kind]) -> None:
-        """Mask the target's command line, or leave it out unless it was asked for."""
-        value = values[name]
-        if not self._settings.cmdline:
-            del values[name], kinds[name]
-            self._leave_out(name, "not_asked_for")
-        elif kinds[name] is Kind.STRING_LIST:
-            values[name] = mask(value)
-        elif kinds[name] is Kind.STRING:
-            values[name] = " ".join(mask(value.split(" ")))
+    def _contain_columns(self, page: Page, columns: Columns, *, time: int, duration: int, action: str) -> Container:
+        if self._shapes:
+            self._shapes.clear()  # the names of the general way, and most of what one reader takes of memory
+        names, values, kinds = columns.shape.names, columns.values, columns.kinds
+        members = columns.shape.encode(values)
+        document = self._documents.wrap(page, members, time=time, duration=duration, action=action)
+        self._count(kinds)
+        return Container(
+            id=self._identity.next_id(time),
+            time=time,
+            reader=self._reader,
+            document=document,
+            names=names,
+            values=tuple(values),
+            kinds=kinds,
+            weight=weigh(document, len(names), columns.weight),
+        )
+
+    def _count(self, column: bytes) -> None:
+        self.containers += 1
+        if column not in self._kinds and len(self._kinds) >= _COLUMNS_KEPT:
+            self._kinds = Counter({bytes([kind]): count for kind, count in self.kinds.items()})
+        self._kinds[column] += 1
 
     def _leave_out(self, name: str, reason: str) -> None:
         key = (name, reason)

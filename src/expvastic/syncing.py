@@ -44,12 +44,15 @@ class Syncing:
             await anyio.to_thread.run_sync(job)
         except OSError as error:
             failure = error
+        except RuntimeError as error:  # there is no thread to be had
+            failure = OSError(str(error))
         self._buffer.end_sync(failure)
         self._tell(failure)
 
     def _tell(self, failure: OSError | None) -> None:
         if failure and not self._is_failing:
             self._log.error("buffer not synced", error=f"{failure}; see to the disk that holds state_dir")
+            self.tell_written()  # what the disk may have lost is written anew
         elif self._is_failing and not failure:
             self._log.warning("buffer synced again")
         self._is_failing = failure is not None

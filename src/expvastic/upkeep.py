@@ -57,10 +57,10 @@ def take_up(state: State, deliveries: Mapping[str, Delivery], types: Mapping[str
             delivery.held = reason
             if not reason:
                 state.set_mark(Mark(name, types[name], delivery.destination))
-    for mark in state.orphans(deliveries, holds_data):
-        log.warning(
-            "data waits for a recorder that is not configured", recorder=mark.name, destination=mark.destination
-        )
+    durable = [name for name, delivery in deliveries.items() if delivery.buffer.is_durable]
+    for mark in state.orphans(durable, holds_data):
+        why = "whose buffer is in memory now" if mark.name in deliveries else "that is not configured"
+        log.warning(f"data waits for a recorder {why}", recorder=mark.name, destination=mark.destination)
 
 
 def go_on(
@@ -69,17 +69,25 @@ def go_on(
     routes: Mapping[str, tuple[str, ...]],
     deliveries: Mapping[str, Delivery],
 ) -> None:
-    """Let each reader go on where the last process ended, and give buffers that are behind what they lack."""
+    """Let each reader go on where the last process ended, and give buffers that are behind what they lack.
+
+    What was kept of a reader is of the past if a buffer got further: it was routed to that one alone since. A reader
+    that is unknown where it is routed to now may be known where it was before.
+    """
+    durable = {name: delivery for name, delivery in deliveries.items() if delivery.buffer.is_durable}
     for name, engine in engines.items():
-        durable = [deliveries[recorder] for recorder in routes[name] if deliveries[recorder].buffer.is_durable]
         kept = state.last_poll(name)
-        known = [delivery.buffer.last_polls.get(name, (0, b"")) for delivery in durable]
+        polls = {recorder: delivery.buffer.last_polls.get(name, (0, b"")) for recorder, delivery in durable.items()}
+        known = [polls[recorder] for recorder in routes[name] if recorder in durable]
         if kept is not None:
             known.append((kept.number, kept.knowledge))
-            for delivery in durable:
-                if delivery.buffer.last_polls.get(name, (0, b""))[0] < kept.number:
-                    delivery.offer(kept)
         number, knowledge = max(known, default=(0, b""))
+        if kept is not None and kept.number == number:
+            for recorder in routes[name]:
+                if recorder in durable and polls[recorder][0] < number:
+                    durable[recorder].offer(kept)
+        if not number:
+            number, knowledge = max(polls.values(), default=(0, b""))
         if number:
             engine.go_on(number, knowledge)
 

@@ -13,6 +13,8 @@ import pytest
 from fetching import fail_once, failure_of, fetch_once, fetching, posting
 from scripted_http import CUT, RESET, Answer, Raw, Request, ScriptedServer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 PAGE = b'{"memstats": {"Alloc": 2780496}}' * 400
 
 

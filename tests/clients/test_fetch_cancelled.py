@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import gzip
-import itertools
 import tracemalloc
 from collections.abc import Callable
 
@@ -12,9 +11,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from expvastic.clients.fetch import Fetcher
-from fetching import failure_of, fetching, settings_of
-from scripted_http import HANG, Answer, Raw, ScriptedServer
+from fetching import AnyFetcher, failure_of, fetching
+from scripted_http import HANG, Answer, Endless, Raw, ScriptedServer
+
+pytestmark = pytest.mark.usefixtures("way")
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -25,8 +25,8 @@ OK = b"HTTP/1.1 200 OK\r\n"
         HANG,
         Raw(OK, "hang"),
         Raw(OK + b"content-length: 9\r\n\r\n{", "hang"),
-        Raw(itertools.chain([OK], (b"x-%d: y\r\n" % number for number in itertools.count())), pause=0.0005),
-        Raw(itertools.chain([OK + b"\r\n"], itertools.repeat(b" ")), pause=0.0005),
+        Raw(Endless(OK, b"x: y\r\n"), pause=0.0005),
+        Raw(Endless(OK + b"\r\n", b" "), pause=0.0005),
         Raw(OK + b"content-encoding: gzip\r\n\r\n" + gzip.compress(b"{}")[:10], "hang"),
     ],
 )
@@ -81,7 +81,7 @@ def reached(server: ScriptedServer, times: int) -> Callable[[], bool]:
     return lambda: server.connections == times
 
 
-async def _cancel_when(fetcher: Fetcher, server: ScriptedServer, happened: Callable[[], bool]) -> None:
+async def _cancel_when(fetcher: AnyFetcher, server: ScriptedServer, happened: Callable[[], bool]) -> None:
     """Cancel a fetch when something has happened at the server, and what it answered has been looked at."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(fetcher.fetch)
@@ -113,4 +113,5 @@ async def test_hundreds_of_failures_leave_nothing_behind() -> None:
 
 
 async def test_a_fetcher_that_was_never_used_closes() -> None:
-    await Fetcher(settings_of("host")).aclose()
+    async with fetching("host"):
+        pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import random
 import socket
 import tracemalloc
@@ -13,7 +12,9 @@ import pytest
 from expvastic.clients.failures import REASONS
 from expvastic.errors import ReadError
 from fetching import fail_once, failure_of, fetch_once, fetching
-from scripted_http import CUT, RESET, Answer, AnyAnswer, Raw, ScriptedServer
+from scripted_http import CUT, RESET, Answer, AnyAnswer, Endless, Raw, ScriptedServer
+
+pytestmark = pytest.mark.usefixtures("way")
 
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNK = b"100\r\n%s\r\n" % bytes(256)
@@ -131,12 +132,8 @@ async def test_gzip_that_is_broken_is_a_failed_poll(body: bytes) -> None:
         Answer(b"x" * 10 * MEBIBYTE),
         Answer(b"x" * 10 * MEBIBYTE, chunk=65536),
         Raw(OK + b"content-length: 99999999999\r\n\r\n", "hang"),
-        Raw(
-            itertools.chain(
-                [OK + b"transfer-encoding: chunked\r\n\r\n"], itertools.repeat(b"100\r\n%s\r\n" % bytes(256))
-            )
-        ),
-        Raw(itertools.chain([OK + b"\r\n"], itertools.repeat(b"x" * 65536))),
+        Raw(Endless(OK + b"transfer-encoding: chunked\r\n\r\n", b"100\r\n%s\r\n" % bytes(256))),
+        Raw(Endless(OK + b"\r\n", b"x" * 65536)),
     ],
 )
 async def test_a_body_above_the_limit_is_a_failed_poll_and_is_not_read_to_its_end(answer: AnyAnswer) -> None:
@@ -149,7 +146,7 @@ async def test_a_body_above_the_limit_is_a_failed_poll_and_is_not_read_to_its_en
 
 
 async def test_a_body_that_comes_in_crumbs_is_left() -> None:
-    crumbs = Raw(itertools.chain([OK + b"transfer-encoding: chunked\r\n\r\n"], itertools.repeat(b"1\r\nx\r\n" * 999)))
+    crumbs = Raw(Endless(OK + b"transfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n" * 999))
     async with ScriptedServer(crumbs) as server, fetching(server.url) as fetcher:
         error = await failure_of(fetcher)
         await server.until_left()
@@ -200,8 +197,7 @@ async def test_a_flood_of_headers_is_a_failed_poll(flood: bytes) -> None:
 
 
 async def test_a_flood_of_headers_without_end_is_left() -> None:
-    flood = itertools.chain([OK], itertools.repeat(b"x-header: y\r\n" * 100))
-    async with ScriptedServer(Raw(flood)) as server, fetching(server.url) as fetcher:
+    async with ScriptedServer(Raw(Endless(OK, b"x-header: y\r\n" * 100))) as server, fetching(server.url) as fetcher:
         error = await failure_of(fetcher)
         await server.until_left()
 

@@ -11,6 +11,8 @@ from certificates import Authority
 from fetching import fail_once, fetch_once, fetching
 from scripted_http import Answer, AnyAnswer, Request, ScriptedServer, Tunnel
 
+pytestmark = pytest.mark.usefixtures("way")
+
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
 

@@ -17,6 +17,8 @@ from expvastic.clients.tls import Tls
 from fetching import PATIENCE, fail_once, failure_of, fetch_once, fetching, settings_of
 from scripted_http import CUT, RESET, Answer, Raw, ScriptedServer
 
+pytestmark = pytest.mark.usefixtures("way")
+
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:

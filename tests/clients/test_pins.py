@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +16,12 @@ import trustme
 from certificates import Authority
 from expvastic.clients import pins
 from expvastic.clients.endpoint import parse_endpoint
+from expvastic.clients.fetch import Fetcher
+from expvastic.clients.lean.fetcher import LeanFetcher
 from expvastic.clients.link import open_link
 from expvastic.clients.tls import Tls
+from expvastic.errors import ReadError
+from fetching import settings_of
 from scripted_http import Answer, Raw, ScriptedServer, Tunnel
 
 SECRET = "secret-4711"
@@ -171,6 +176,25 @@ async def test_beside_a_ca_file_the_fingerprint_must_be_in_the_chain_that_was_ve
             await ask(server, stray)
 
     assert server.received == received
+
+
+@pytest.mark.parametrize("is_genuine", [True, False])
+async def test_a_page_is_polled_from_a_server_known_by_its_authority(
+    authority: Authority, tmp_path: Path, is_genuine: bool
+) -> None:
+    owner = authority if is_genuine else Authority(tmp_path, "impostor")
+    async with ScriptedServer(Answer(), tls=owner.server(shown=authority)) as server:
+        settings = settings_of(server.url, fingerprint=authority.own_fingerprint)
+        for make in (Fetcher, LeanFetcher):
+            pins.proven.clear()
+            fetcher = make(settings)
+            try:
+                with nullcontext() if is_genuine else pytest.raises(ReadError, match="its certificate is not trusted"):
+                    await fetcher.fetch()
+            finally:
+                await fetcher.aclose()
+
+    assert len(server.requests) == (2 if is_genuine else 0)
 
 
 async def test_a_second_handshake_that_hangs_can_be_cancelled_and_its_socket_is_closed(authority: Authority) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import zlib
 
+import msgspec
 import pytest
 
 from expvastic.outcomes.ledger import Ledger
@@ -101,6 +103,17 @@ def test_garbage_is_no_books(garbage: bytes) -> None:
         Ledger(Wall()).restore(garbage)
     with pytest.raises(ValueError, match="no books"):
         Ledger(Wall()).apply_changes(garbage)
+
+
+def test_garbage_of_minutes_is_no_books() -> None:
+    ledger = Ledger(Wall())
+    ledger.offer("a", MOMENT)
+    books = msgspec.msgpack.decode(ledger.dump())
+    hour = next(iter(books["minutes"]["a"]))
+    for garbage in (b"garbage", zlib.compress(b"garbage")):
+        books["minutes"]["a"][hour] = garbage
+        with pytest.raises(ValueError, match=r"rows|length"):
+            Ledger(Wall()).restore(msgspec.msgpack.encode(books))
 
 
 def test_books_agree_again_where_the_disk_lost_what_was_offered() -> None:

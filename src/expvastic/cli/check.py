@@ -10,7 +10,9 @@ from typing import TypeVar
 import anyio
 
 from .. import logs
-from ..config import Config
+from ..clients.paths import why_httpx
+from ..clients.target import TargetSettings
+from ..config import Config, ReaderPlan
 from ..delivery import Delivery
 from ..engine import Engine
 from ..errors import RecordError
@@ -43,12 +45,20 @@ def _plan(config: Config, pipeline: Pipeline) -> list[str]:
         plan = config.readers[name]
         target = pipeline.engines[name].statistics().target or "this process"
         every = f"every {plan.engine.interval:g} s"
-        lines.append(f"reader {name}: {plan.type} {target} {every} -> {', '.join(recorders)}")
+        lines.append(f"reader {name}: {plan.type} {target} {every}{_way(plan)} -> {', '.join(recorders)}")
     for name, delivery in pipeline.deliveries.items():
         numbers = delivery.statistics()
         lines.append(f"recorder {name}: {numbers.type} {numbers.destination}")
     counts = f"{_count(len(pipeline.engines), 'engine')}, {_count(len(pipeline.deliveries), 'recorder')}"
     return [*lines, f"{config.source}: valid; {counts}"]
+
+
+def _way(plan: ReaderPlan) -> str:
+    """How a page is fetched where that is not the lean way."""
+    if not isinstance(plan.plugin, TargetSettings):
+        return ""
+    reason = why_httpx(plan.plugin, getattr(plan.plugin, "method", "GET"))
+    return f" over httpx ({reason})" if reason else ""
 
 
 def _count(number: int, word: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ReadError
-from .body import Body
+from .answers import bad_status, begin_body
 from .failures import read_error
 from .link import Link, open_link
 from .redirects import MAX_REDIRECTS, Hop, is_redirect, next_hop, too_many
@@ -22,13 +22,6 @@ from .target import TargetSettings
 
 if TYPE_CHECKING:
     import httpx
-
-_HTML = ("text/html", "application/xhtml+xml")
-_HINTS = {
-    401: "; check username, password or bearer_token",
-    403: "; check username, password or bearer_token",
-    404: "; check the path",
-}
 
 
 class Fetched(NamedTuple):
@@ -53,16 +46,18 @@ class Fetcher:
         self._request: httpx.Request | None = None  # the first of every poll
         self._home: Link | None = None
         self._away: list[Link] = []
+        self.was_redirected = False  # the last time
 
     async def fetch(self) -> Fetched:
         """Get the page as it is now. Raises ReadError, with a reason out of ``failures.REASONS``."""
         started = time.perf_counter_ns()
+        self.was_redirected = False
         try:
             answer = await self._ask_home()
             if is_redirect(answer.status_code, _header(answer, "location")):
                 answer = await self._follow(answer)
             elif not 200 <= answer.status_code < 300:
-                raise self._bad_status(answer.status_code)
+                raise bad_status(self._settings, self._where, answer.status_code)
             body, arrived = await self._receive(answer)
         except BaseException:
             await self.aclose()
@@ -104,6 +99,7 @@ class Fetcher:
 
     async def _follow(self, answer: httpx.Response) -> httpx.Response:
         hop = self._first
+        self.was_redirected = True
         for _ in range(MAX_REDIRECTS):
             hop = next_hop(self._settings, hop, answer.status_code, _header(answer, "location"))
             await answer.aclose()
@@ -111,7 +107,7 @@ class Fetcher:
             answer = await self._ask(link, self._make_request(hop))
             if not is_redirect(answer.status_code, _header(answer, "location")):
                 if not 200 <= answer.status_code < 300:
-                    raise self._bad_status(answer.status_code, hop)
+                    raise bad_status(self._settings, self._where, answer.status_code, hop)
                 return answer
         raise too_many(self._settings)
 
@@ -128,11 +124,8 @@ class Fetcher:
         """The body, and when it was there. Raises ReadError if it is no page, or not to be had."""
         import httpx
 
-        if _header(answer, "content-type").partition(";")[0].strip().lower() in _HTML:
-            raise ReadError("content_type", f"{self._where}: answered with an HTML page; check the path")
-        body = Body(_header(answer, "content-encoding"), self._settings.max_body_bytes, self._where)
-        if int(_header(answer, "content-length") or 0) > self._settings.max_body_bytes:
-            raise body.too_large()
+        names = ("content-type", "content-encoding", "content-length")
+        body = begin_body(self._where, self._settings.max_body_bytes, *(_header(answer, name) for name in names))
         try:
             async for piece in answer.aiter_raw():
                 body.feed(piece)
@@ -160,14 +153,6 @@ class Fetcher:
         tls = replace(self._settings.tls, cert_file=None, key_file=None)
         self._away.append(await open_link(hop.endpoint, self._where, tls, self._settings.proxy))
         return self._away[-1]
-
-    def _bad_status(self, status: int, hop: Hop | None = None) -> ReadError:
-        if status == 407 and self._settings.proxy is not None:
-            return ReadError("proxy", f"{self._where}: the proxy wants credentials; write them into proxy")
-        hint = _HINTS.get(status, "")
-        if hop is not None and not hop.is_home:
-            hint = f" behind a redirect to {hop.endpoint}, where no credentials are sent; make that the endpoint"
-        return ReadError("status", f"{self._where}: answered {status}{hint}")
 
 
 def _header(answer: httpx.Response, name: str) -> str:

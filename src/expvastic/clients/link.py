@@ -57,7 +57,7 @@ async def open_link(endpoint: Endpoint, where: str, tls: Tls, proxy: Endpoint | 
         proxy=None if through is None else await _httpx_proxy(through, tls, where),
         uds=endpoint.socket_path or None,
     )
-    context = await _context(tls, endpoint, where)
+    context = await context_for(tls, endpoint, where)
     is_secure = endpoint.scheme == "https"
     return Link(
         _transport(make, context, tls, is_secure=is_secure), is_secure=is_secure, is_proxied=through is not None
@@ -71,10 +71,23 @@ def _transport(
         return make(verify=context)
     from .pins import ProvingTransport
 
-    return ProvingTransport(lambda context: make(verify=context), context, partial(client_context, tls))
+    return ProvingTransport(lambda context: make(verify=context), context, partial(trust_shown, tls=tls))
 
 
-async def _context(tls: Tls, endpoint: Endpoint, where: str) -> ssl.SSLContext:
+async def trust_shown(error: BaseException, tls: Tls) -> ssl.SSLContext | None:
+    """The context for a second handshake, if one ended because the server can only prove itself in another."""
+    if tls.fingerprint is None or tls.checks_chain:
+        return None
+    from .pins import shown_authority
+
+    authority = shown_authority(error)
+    if authority is None:
+        return None
+    return await anyio.to_thread.run_sync(client_context, tls, authority, abandon_on_cancel=True)
+
+
+async def context_for(tls: Tls, endpoint: Endpoint, where: str) -> ssl.SSLContext:
+    """The context with which to reach an endpoint; one that is of no use without https. Raises ReadError."""
     if endpoint.scheme != "https":
         return unused_context()
     try:
@@ -88,7 +101,7 @@ async def _httpx_proxy(proxy: Endpoint, tls: Tls, where: str) -> httpx.Proxy:
 
     # The target's fingerprint and our certificate are for the target.
     tls = replace(tls, cert_file=None, key_file=None, fingerprint=None)
-    context = await _context(tls, proxy, where) if proxy.scheme == "https" else None
+    context = await context_for(tls, proxy, where) if proxy.scheme == "https" else None
     password = proxy.password.get_secret_value() if proxy.password else ""
     auth = None if proxy.username is None else (proxy.username, password)
     return httpx.Proxy(proxy.url, auth=auth, ssl_context=context)

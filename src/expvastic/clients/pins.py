@@ -12,9 +12,8 @@ from __future__ import annotations
 import hashlib
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-import anyio.to_thread
 import httpx
 
 proven: dict[str, bytes] = {}
@@ -83,7 +82,7 @@ class ProvingTransport(httpx.AsyncBaseTransport):
         self,
         make: Callable[[ssl.SSLContext], httpx.AsyncBaseTransport],
         context: ssl.SSLContext,
-        trust: Callable[[bytes], ssl.SSLContext],
+        trust: Callable[[BaseException], Awaitable[ssl.SSLContext | None]],
     ) -> None:
         self._make = make
         self._trust = trust
@@ -93,18 +92,19 @@ class ProvingTransport(httpx.AsyncBaseTransport):
         try:
             return await self._transport.handle_async_request(request)
         except httpx.TransportError as error:
-            authority = _shown(error)
-            if authority is None:
+            context = await self._trust(error)
+            if context is None:
                 raise
         await self._transport.aclose()
-        self._transport = self._make(await anyio.to_thread.run_sync(self._trust, authority, abandon_on_cancel=True))
+        self._transport = self._make(context)
         return await self._transport.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-def _shown(error: BaseException | None) -> bytes | None:
+def shown_authority(error: BaseException | None) -> bytes | None:
+    """The authority that a server has shown in the handshake that this error ended, if it did."""
     while error is not None:
         if isinstance(error, AuthorityShown):
             return error.authority

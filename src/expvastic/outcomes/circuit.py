@@ -6,11 +6,12 @@ state        a batch was delivered    a try failed                  it was enter
 starting     closed                   failing, or dropped           starting
 closed       closed                   failing, or dropped           closed
 failing      closed                   failing, or dropped           failing
-dropped      (nothing is tried)       dropped                       probation
+dropped      dropped                  dropped                       probation
 probation    closed: it has rejoined  dropped                       probation
 ===========  =======================  ============================  =========================
 
-A failure drops the recorder if it is the ``backoff``-th in a row, or if the recorder is lost.
+A failure drops the recorder if it is the ``backoff``-th in a row, or if the recorder is lost. While it is dropped,
+nothing is tried; what was under way may still be answered, and does not bring it back: it is entered afresh first.
 """
 
 from __future__ import annotations
@@ -63,7 +64,11 @@ class Circuit:
         else:
             self.state = State.DROPPED
         pause = self.jittered(self.failures, floor=0.5 if self.state is State.DROPPED else 0.0)
-        return max(pause, min(retry_after or 0.0, LONGEST_WISH))
+        return max(pause, self.wish(retry_after))
+
+    def wish(self, retry_after: float | None) -> float:
+        """Seconds of pause that the destination asked for, within reason."""
+        return min(retry_after or 0.0, LONGEST_WISH)
 
     def entered(self) -> None:
         """The recorder was entered: a dropped one is on probation."""
@@ -72,8 +77,10 @@ class Circuit:
 
     def delivered(self) -> State:
         """A batch was answered; returns the state before."""
-        before, self.state = self.state, State.CLOSED
-        self.failures = 0
+        before = self.state
+        if before is not State.DROPPED:
+            self.state = State.CLOSED
+            self.failures = 0
         return before
 
     def jittered(self, tries: int, floor: float = 0.0) -> float:

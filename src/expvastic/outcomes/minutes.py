@@ -81,7 +81,7 @@ class Minutes:
         }
 
     def restore(self, dump: Mapping[str, Mapping[int, bytes]]) -> None:
-        """Take the rows of a dump for one's own, as far as they are of the last day."""
+        """Take the rows of a dump for one's own, as far as they are of the last day. Raises ValueError."""
         self._hours.clear()
         self._move_window()
         for reader, hours in dump.items():
@@ -127,5 +127,8 @@ def _as_array(rows: array[int] | bytes) -> array[int]:
         return rows
     found = array("I")
     if rows:
-        found.frombytes(zlib.decompress(rows))
+        try:
+            found.frombytes(zlib.decompress(rows))
+        except zlib.error as error:
+            raise ValueError(f"no rows: {error}") from error
     return found

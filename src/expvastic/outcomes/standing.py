@@ -46,11 +46,7 @@ class Standing:
         self.batches += 1
         self.is_blocked = False
         self.last_success = self._wall()
-        failures, before = self.circuit.failures, self.circuit.delivered()
-        if before is State.PROBATION:
-            self._log.warning("recorder rejoined", failures=failures, waiting=self._buffer.waiting)
-        elif before is State.FAILING:
-            self._log.info("recorder recovered", failures=failures)
+        self._answered()
         if self._is_shedding and not self._shed_since_success:
             self._is_shedding = False
             self._log.warning("shedding ended", errors=dict(self._buffer.errors))
@@ -58,19 +54,19 @@ class Standing:
 
     def blocked(self, reason: str) -> None:
         """The recorder is well, its destination is not: no failure."""
-        self.circuit.delivered()
+        self._answered()
         self.is_blocked, self.last_error = True, reason
 
     def failed(self, error: RecordError, *, began: float, now: float) -> float:
         """A try that began then has failed; returns the seconds to pause.
 
-        Of several that were under way at once, one counts.
+        Of several that were under way at once, one counts; what each wishes for is granted.
         """
         self.failures += 1
         self.last_error = str(error)
         is_lost = isinstance(error, RecorderLost)
-        if began < self._failed_at and not is_lost:
-            return 0.0
+        if began < self._failed_at and (not is_lost or self.circuit.state is State.DROPPED):
+            return self.circuit.wish(error.retry_after)
         self._failed_at = now
         self.flow.failed()
         before = self.circuit.state
@@ -86,6 +82,13 @@ class Standing:
             self._log.error(
                 "shedding", reason=losses[-1].reason, waiting=self._buffer.waiting, bytes=self._buffer.weight
             )
+
+    def _answered(self) -> None:
+        failures, before = self.circuit.failures, self.circuit.delivered()
+        if before is State.PROBATION:
+            self._log.warning("recorder rejoined", failures=failures, waiting=self._buffer.waiting)
+        elif before is State.FAILING:
+            self._log.info("recorder recovered", failures=failures)
 
     def _tell_failure(self, before: State, error: RecordError, pause: float) -> None:
         if self.circuit.state is State.DROPPED and before not in (State.DROPPED, State.PROBATION):

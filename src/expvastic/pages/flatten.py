@@ -67,6 +67,12 @@ class Flattener:
             self._drop("also_an_object", self._conflicts, values, kinds)
         return values, kinds
 
+    def forget(self) -> None:
+        """Give back the memory of names."""
+        self._names.clear()
+        self._names_kept = 0
+        self._shape, self._conflicts = (), ()
+
     def _walk(self, level: Mapping[str, object], above: str, values: dict[str, Any], kinds: dict[str, Kind]) -> None:
         names = self._names_below(above)
         for key, value in level.items():
@@ -138,14 +144,19 @@ class Flattener:
 
     def _name(self, names: dict[str, str], above: str, key: str) -> str:
         """The dotted name, kept; empty, and not kept, if no index would take it."""
-        name = f"{above}.{key}" if above else key
-        if len(name) > NAME_LIMIT or name.count(".") >= self._depth or not _is_text(key):
-            return ""
-        if not all(map(str.strip, key.split("."))):
-            return ""
-        names[key] = name
-        self._names_kept += 1
+        name = make_name(above, key, self._depth)
+        if name:
+            names[key] = name
+            self._names_kept += 1
         return name
+
+
+def make_name(above: str, key: str, depth: int) -> str:
+    """The dotted name; empty if no index would take it, or if it has more parts than ``depth``."""
+    name = f"{above}.{key}" if above else key
+    if len(name) > NAME_LIMIT or name.count(".") >= depth or not _is_text(key):
+        return ""
+    return name if all(map(str.strip, key.split("."))) else ""
 
 
 _SCALARS: dict[type, Kind] = {int: Kind.INTEGER, float: Kind.FLOAT, str: Kind.STRING, bool: Kind.BOOLEAN}

@@ -19,11 +19,13 @@ from dataclasses import dataclass, replace
 
 from .by_size import SizeClasses
 from .knowledge import RuntimeKnowledge
+from .rings import RING, Digest, Ring, digest_of
 
-RING = 256
 GC_NAMES = ("memstats.PauseNs", "memstats.PauseEnd")
 _UNSIGNED = 2**64  # above all numbers of Go's
 _NO_GOAL = 2**63  # with the collector switched off NextGC is 2^64 - 1, or a little less
+_Ring = Sequence[int] | Ring
+_Rings = tuple[_Ring, _Ring]
 _COUNTERS = ("TotalAlloc", "Mallocs", "Frees", "PauseTotalNs", "NumGC", "NumForcedGC")  # never fall in one life
 _NOT_SEEN = object()  # equal to no command line
 
@@ -61,6 +63,9 @@ class Observation:
     has_no_goal: bool = False
 
 
+_NOTHING_NEW = Observation(Life.SAME)
+
+
 class Runtime:
     """What is known of one target's life; ``observe`` compares, and remembers."""
 
@@ -72,6 +77,8 @@ class Runtime:
         self._cmdline_digest = _digest(None)
         self._collections = 0
         self._last_end = 0
+        self.rings: Digest | None = None
+        """Those of the last page, if they are known by their text."""
 
     @property
     def knowledge(self) -> RuntimeKnowledge:
@@ -83,7 +90,7 @@ class Runtime:
         """Go on where a predecessor ended."""
         self._counters = knowledge.counters
         self._collections, self._last_end = knowledge.collections, knowledge.last_end
-        self._cmdline, self._cmdline_digest = _NOT_SEEN, knowledge.cmdline
+        self._cmdline, self._cmdline_digest, self.rings = _NOT_SEEN, knowledge.cmdline, None
         if self._sizes:
             self._sizes.restore(knowledge.sizes)
 
@@ -120,14 +127,17 @@ class Runtime:
             name: value for name in _COUNTERS if type(value := memstats.get(name)) is int and 0 <= value < _UNSIGNED
         }
         digest = self._cmdline_digest if cmdline == self._cmdline else _digest(cmdline)
-        life = self._compare(counters, digest, collections, rings[1])
+        known = _digest_of(rings)
+        is_moved = known is None or known != self.rings or collections != self._collections
+        life = self._compare(counters, digest, collections, rings[1] if is_moved else None)
         observation = self._observation(life, collections, rings)
-        self._counters, self._collections = counters, collections
+        self._counters, self._collections, self.rings = counters, collections, known
         self._cmdline, self._cmdline_digest = cmdline, digest
-        self._last_end = rings[1][(collections - 1) % RING] if collections else 0
+        if is_moved:
+            self._last_end = rings[1][(collections - 1) % RING] if collections else 0
         return observation
 
-    def _compare(self, counters: Mapping[str, int], cmdline: bytes, collections: int, ends: Sequence[int]) -> Life:
+    def _compare(self, counters: Mapping[str, int], cmdline: bytes, collections: int, ends: _Ring | None) -> Life:
         if not self._counters:
             return Life.FIRST
         if cmdline != self._cmdline_digest or any(
@@ -136,13 +146,15 @@ class Runtime:
             return Life.RESTARTED
         if collections - self._collections >= RING:
             return Life.UNKNOWN
-        if self._collections and ends[(self._collections - 1) % RING] != self._last_end:
+        if ends and self._collections and ends[(self._collections - 1) % RING] != self._last_end:
             return Life.RESTARTED
         return Life.SAME
 
-    def _observation(self, life: Life, collections: int, rings: tuple[Sequence[int], Sequence[int]]) -> Observation:
+    def _observation(self, life: Life, collections: int, rings: _Rings) -> Observation:
         held = min(collections, RING)
         match life:
+            case Life.SAME if collections == self._collections:
+                return _NOTHING_NEW
             case Life.FIRST if not self._ship_history:
                 return Observation(life, before=collections)
             case Life.FIRST:
@@ -162,7 +174,8 @@ def _digest(cmdline: object) -> bytes:
 
 
 def _rewritten(memstats: Mapping[str, object], observation: Observation) -> dict[str, object]:
-    told = {name: value for name, value in memstats.items() if name not in ("PauseNs", "PauseEnd")}
+    told = {**memstats}
+    del told["PauseNs"], told["PauseEnd"]
     if observation.pauses:
         told["PauseNs"] = [pause.duration for pause in observation.pauses]
         told["PauseEnd"] = [pause.end for pause in observation.pauses]
@@ -181,9 +194,11 @@ def event_id(target: str, pause: Pause) -> str:
     return f"{pause.end // 1_000_000:011x}-gc-{digest}"
 
 
-def _rings(memstats: Mapping[str, object]) -> tuple[Sequence[int], Sequence[int]] | None:
+def _rings(memstats: Mapping[str, object]) -> _Rings | None:
     """Durations and ends, if they are Go's rings."""
     durations, ends = memstats.get("PauseNs"), memstats.get("PauseEnd")
+    if isinstance(durations, Ring) and isinstance(ends, Ring):
+        return durations, ends
     for ring in (durations, ends):
         if not isinstance(ring, list) or len(ring) != RING or set(map(type, ring)) != {int}:
             return None
@@ -192,7 +207,12 @@ def _rings(memstats: Mapping[str, object]) -> tuple[Sequence[int], Sequence[int]
     return durations, ends  # type: ignore[return-value]  # both were looked at
 
 
-def _newest(count: int, collections: int, rings: tuple[Sequence[int], Sequence[int]]) -> list[Pause]:
+def _digest_of(rings: _Rings) -> Digest | None:
+    durations, ends = rings
+    return digest_of(durations.text, ends.text) if isinstance(durations, Ring) and isinstance(ends, Ring) else None
+
+
+def _newest(count: int, collections: int, rings: _Rings) -> list[Pause]:
     durations, ends = rings
     numbers = range(collections - count + 1, collections + 1)
     return [Pause(number, ends[(number - 1) % RING], durations[(number - 1) % RING]) for number in numbers]

@@ -57,6 +57,10 @@ class Shaping:
         self._unchanged = Unchanged(unchanged.max_age, since_last) if unchanged else None
         self._resolved: dict[str, str | None] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything of a page may become something else."""
+        return bool(self._mapping or self._selection or self._dimensions or self._unchanged or not self._prefix)
+
     def shape(
         self, about: Hashable, values: dict[str, Any], kinds: dict[str, Kind], time: int, *, is_continuous: bool
     ) -> list[Row]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar
 
-from ..clients.fetch import Fetcher
+from ..clients.paths import make_fetcher
 from ..clients.target import TargetSettings
 from ..datatypes import Page, Reading
 from ..reader import Reader
@@ -28,7 +28,7 @@ class ExpvarReader(Reader[ExpvarSettings]):
 
     def __init__(self, settings: ExpvarSettings, snapshot: Callable[[], Snapshot]) -> None:
         super().__init__(settings, snapshot)
-        self._fetcher = Fetcher(settings)
+        self._fetcher = make_fetcher(settings)
 
     @property
     def target(self) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from ..clients.fetch import Fetcher
+from ..clients.paths import make_fetcher
 from ..clients.target import TargetSettings
 from ..datatypes import Page, Reading
 from ..errors import InvalidPayload
@@ -75,7 +75,7 @@ class HttpReader(Reader[HttpSettings]):
         super().__init__(settings, snapshot)
         body = settings.body or ""
         content = body if isinstance(body, str) else json.dumps(body)
-        self._fetcher = Fetcher(settings, settings.method, content.encode(), "application/json" if content else "")
+        self._fetcher = make_fetcher(settings, settings.method, content.encode(), "application/json" if content else "")
 
     @property
     def target(self) -> str:

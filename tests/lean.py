@@ -1,0 +1,134 @@
+"""Two interpreters of one reader, the lean one and the one that always goes the general way, page by page."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any
+
+from expvastic.datatypes import Container, Page, Reading
+from expvastic.document import Identity
+from expvastic.errors import InvalidPayload
+from expvastic.interpreter import Interpreter, InterpreterSettings, News
+from fuzzing import CONFIGURATIONS, SAMPLES, SESSION, Tally, mutate
+from generated_pages import CLOCK, GoProgram, Objects, choose
+from page_reference import Violation
+
+
+class Pair:
+    """Feeds both the same pages; raises Violation at the first difference."""
+
+    def __init__(self, prefix: str = "expvar", go_runtime: bool = True, **settings: Any) -> None:
+        self._make = functools.partial(_make, prefix, go_runtime, settings)
+        self.lean, self.general = self._make(lean=True), self._make(lean=False)
+        self._steps = 0
+
+    def read(self, body: bytes | Mapping[str, object]) -> list[Container]:
+        """The containers of a page, if both say the same."""
+        self._steps += 1
+        reading = Reading(CLOCK + self._steps * 10**9, 1_000, (Page(body, "expvar"),))
+        lean, general = _attempt(self.lean, reading), _attempt(self.general, reading)
+        difference = _find_difference(lean, general) or self._find_other_state()
+        if difference:
+            raise Violation(f"the lean way differs: {difference}", body if isinstance(body, bytes) else b"")
+        return lean[0]
+
+    def restart(self) -> None:
+        """Go on in another process, as it were: both with what the other of them knew."""
+        lean, general = self._make(lean=True), self._make(lean=False)
+        lean.restore(self.general.knowledge())
+        general.restore(self.lean.knowledge())
+        self.lean, self.general = lean, general
+
+    @property
+    def short_ways(self) -> int:
+        """How many pages went the short way."""
+        return self.lean._columns.taken
+
+    def _find_other_state(self) -> str:
+        for name in ("left_out", "kinds", "restarts", "clock_steps", "containers"):
+            lean, general = getattr(self.lean, name), getattr(self.general, name)
+            if lean != general:
+                return f"{name} is {lean}, should be {general}"
+        return "" if self.lean.knowledge() == self.general.knowledge() else "what is known of the target"
+
+
+def _make(prefix: str, go_runtime: bool, settings: Mapping[str, Any], *, lean: bool) -> Interpreter:
+    identity = Identity("0123456789abcdef", "host-1", "9.9")
+    identity._start = "start"
+    return Interpreter(
+        InterpreterSettings.model_validate(settings),
+        identity,
+        reader="app",
+        target="http://localhost:1234/debug/vars",
+        prefix=prefix,
+        interval=10.0,
+        go_runtime=go_runtime,
+        lean=lean,
+    )
+
+
+_Outcome = tuple[list[Container], str, list[News]]
+
+
+def _attempt(interpreter: Interpreter, reading: Reading) -> _Outcome:
+    try:
+        return interpreter.interpret(reading), "", interpreter.take_news()
+    except InvalidPayload as refusal:
+        return [], f"{refusal.reason}: {refusal}", interpreter.take_news()
+
+
+def _find_difference(lean: _Outcome, general: _Outcome) -> str:
+    if lean[1:] != general[1:]:
+        return f"{lean[1:]!r}, should be {general[1:]!r}"[:500]
+    if len(lean[0]) != len(general[0]):
+        return f"{len(lean[0])} containers, should be {len(general[0])}"
+    for one, other in zip(lean[0], general[0], strict=True):
+        for name in ("id", "time", "reader", "document", "names", "values", "kinds", "weight"):
+            is_one, is_other = getattr(one, name), getattr(other, name)
+            # Told apart by their spelling: 1, 1.0 and True are equal.
+            if repr(is_one) != repr(is_other):
+                return f"{name} is {is_one!r}, should be {is_other!r}"[:2_000]
+    return ""
+
+
+SETTINGS: tuple[dict[str, Any], ...] = (
+    *CONFIGURATIONS,
+    {"by_size": True},
+    {"rates": "counters", "limits": {"string": 20, "list": 300}},
+    {"prefix": "", "mapping": "classic"},
+    {"drop_unchanged": {}, "include": "memstats.**", "rename": {"memstats.Alloc": "allocated"}},
+    {"dimension": [{"match": "app.*", "label": "worker"}, {"match": "*.b", "label": "any"}], "cmdline": True},
+)
+
+
+def run_lean_session(seed: int, number: int, pages: int = SESSION) -> Tally:
+    """One target's pages both ways; raises Violation at the first difference."""
+    draw = Random(f"lean:{seed}:{number}")
+    pair = Pair(**draw.choice(SETTINGS))
+    next_page, spoiled = _draw_source(draw), draw.choice((0.1, 0.3, 0.6))
+    tally = Tally(pages=pages)
+    body = b""
+    for _ in range(pages):
+        body = body if body and draw.random() < 0.2 else next_page()
+        is_mutated = draw.random() < spoiled
+        made = pair.read(mutate(draw, body) if is_mutated else body)
+        tally.outcomes["document" if made else "nothing to ship, or refused"] += 1
+        tally.mutated += is_mutated
+    tally.outcomes["of them the short way"] += pair.short_ways
+    return tally
+
+
+def _draw_source(draw: Random) -> Callable[[], bytes]:
+    """One target: a Go program, a page that stays as it is, a page whose shape does, or anything."""
+    objects, program = Objects(draw), GoProgram(draw)
+    fixed = objects.page().encode()
+    return draw.choice(
+        (
+            lambda: program.page().encode(),
+            lambda: draw.choice(SAMPLES),
+            lambda: fixed,
+            lambda: choose(draw, SAMPLES, objects, program),
+        )
+    )
