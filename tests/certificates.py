@@ -29,10 +29,29 @@ class Authority:
         pem = self._server.cert_chain_pems[0].bytes().decode()
         return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
-    def server(self, *, wants_client: bool = False) -> ssl.SSLContext:
-        """A context for a server on loopback; on request it talks to nobody without a certificate of this authority."""
+    @property
+    def server_pem(self) -> bytes:
+        """The server's certificate."""
+        return self._server.cert_chain_pems[0].bytes()
+
+    @property
+    def own_fingerprint(self) -> str:
+        """SHA-256 of the authority's certificate."""
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(self._authority.cert_pem.bytes().decode())).hexdigest()
+
+    def server(self, *, wants_client: bool = False, shown: Authority | None = None) -> ssl.SSLContext:
+        """A context for a server on loopback; on request it talks to nobody without a certificate of this authority.
+
+        ``shown`` is an authority whose certificate it sends behind its own.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._server.configure_cert(context)
+        if shown is None:
+            self._server.configure_cert(context)
+        else:
+            chain = self._server.private_key_and_cert_chain_pem.bytes() + Path(shown.ca_file).read_bytes()
+            path = self._folder / f"{self._name}-chain.pem"
+            path.write_bytes(chain)
+            context.load_cert_chain(path)
         if wants_client:
             self._authority.configure_trust(context)
             context.verify_mode = ssl.CERT_REQUIRED

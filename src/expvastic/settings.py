@@ -12,7 +12,7 @@ import itertools
 import math
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
@@ -31,6 +31,10 @@ class SettingsModel(BaseModel):
     """What every settings class is: closed for unknown keys, frozen, described field by field."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def remarks(self) -> Iterable[tuple[str, str]]:
+        """What is allowed and yet worth a word to the user: the key, and the word."""
+        return ()
 
 
 def description_of(model: type[BaseModel], name: str) -> str:

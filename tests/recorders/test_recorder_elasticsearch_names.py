@@ -1,4 +1,4 @@
-"""Index names: what Elasticsearch allows, and the dates in them."""
+"""Index names: what Elasticsearch allows, and the dates in them; the fields in them have a file of their own."""
 
 from __future__ import annotations
 
@@ -45,9 +45,21 @@ def test_a_name_knows_its_form_at_a_time_and_its_pattern(text: str, name: str, p
         ("<a-{now/d}>", "a date is written as %{+yyyy.MM.dd}"),
         ("a" * 256, "must not be longer than 255 bytes"),
         ("é" * 128, "must not be longer than 255 bytes"),
-        *((f"{start}%{{+yyyy.MM.dd}}-expvastic", "at least 3 characters before a date") for start in ("", "a", "a-")),
-        ("a-%{service.name}", "know no %{…} but dates"),
-        ("app-%{+yyyy", "know no %{…} but dates"),
+        *(
+            (f"{start}%{{+yyyy.MM.dd}}-expvastic", "at least 3 characters before a date or field")
+            for start in ("", "a", "a-")
+        ),
+        ("a-%{service.name}", "at least 3 characters before a date or field"),
+        ("app-%{service.address}", "know no %{service.address}; write a date, such as %{+yyyy.MM.dd}, service.name"),
+        ("app-%{labels.}", "know no %{labels.}"),
+        ("app-%{}", "know no %{}"),
+        ("app-%{ service.name }", "know no %{ service.name }"),
+        ("app-%{+yyyy", "have a } for each %{"),
+        ("app-%{service.name", "have a } for each %{"),
+        ("app-%{%{service.name}}", "have a } for each %{"),
+        ("App-%{service.name}", "must be lower case"),
+        ("app-%{service.name}?", "must not hold"),
+        ("a" * 220 + "%{service.name}", "must be shorter"),
         ("app-%{+YYYY}", "its parts are yyyy, yy, MM, dd, HH"),
         ("app-%{+yyyy.mm}", "its parts are yyyy"),
         ("app-%{+}", "its parts are yyyy"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -277,3 +278,21 @@ async def test_a_node_that_takes_little_gets_smaller_bulks_and_refuses_what_is_t
     assert results.pop(17) is Outcome.REFUSED
     assert set(results) <= {Outcome.RECORDED, Outcome.DUPLICATE}
     assert len(node.documents(STREAM)) == 29
+
+
+async def test_every_service_gets_a_stream_of_its_own_whatever_it_is_called(real_node: Node) -> None:
+    services = ["shop", "Shop", 'a:b/c\\d*?"<>|,#e f', "-_+.", "..", "x" * 300, "é" * 300, "\x00\u2028", "50%y{}", ""]
+    services += [f"service-{number}" for number in range(3)]
+    batch = [replace(make_container(0, service), id=f"id-{number}") for number, service in enumerate(services)]
+
+    async with make_recorder(real_node.url, index_name="metrics-own.%{service.name}-default") as recorder:
+        first = await recorder.record(batch)
+        found = await recorder.find(batch)
+        second = await recorder.record(batch)
+
+    streams = {stream["name"] for stream in real_node.call("GET", "/_resolve/index/metrics-own.*")["data_streams"]}
+    assert outcomes(first) == [Outcome.RECORDED] * len(batch)
+    assert (found, outcomes(second)) == ([False] * len(batch), [Outcome.DUPLICATE] * len(batch))
+    assert streams == {verdict.destination for verdict in first}
+    assert len(streams) == len(services) - 1  # Shop and shop are one
+    assert {"metrics-own.shop-default", "metrics-own.unknown-default"} <= streams

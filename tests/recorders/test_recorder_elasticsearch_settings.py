@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from expvastic.config import load
 from expvastic.recorders.elasticsearch import ElasticsearchRecorder, ElasticsearchSettings
 from expvastic.settings import description_of
 
@@ -103,3 +105,39 @@ def test_every_key_has_a_description() -> None:
 
     assert [name for name in keys if not description_of(ElasticsearchSettings, name)] == []
     assert {"endpoint", "index_name", "mode", "manage_template", "compress", "pipeline", "fingerprint"} <= set(keys)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"index_name": "app"}, []),
+        ({"index_name": ".app"}, ["begins with a dot: such indices are hidden"]),
+        ({"index_name": "metrics-expvastic.%{service.name}-default"}, []),
+        (
+            {"index_name": "metrics-%{service.name}-default"},
+            ["for all of metrics-*-default, streams of other programs"],
+        ),
+        ({"index_name": "metrics-%{service.name}-default", "manage_template": False}, []),
+    ],
+)
+def test_what_is_allowed_and_seldom_meant_is_remarked_on(given: dict[str, Any], words: list[str]) -> None:
+    remarks = list(settings(**given).remarks())
+
+    assert [key for key, _ in remarks] == ["index_name"] * len(words)
+    assert all(word in message for word, (_, message) in zip(words, remarks, strict=True))
+
+
+def test_a_remark_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "expvastic.yml"
+    path.write_text(
+        "readers: {app: {type: expvar, endpoint: localhost}}\n"
+        "recorders:\n"
+        "  es:\n"
+        "    type: elasticsearch\n"
+        "    endpoint: localhost:9200\n"
+        "    INDEX_NAME: .app\n"
+        "routes: {all: {readers: [app], recorders: [es]}}\n"
+    )
+
+    [remark] = load(path).remarks
+    assert remark.where.endswith(":6 recorders.es.index_name")

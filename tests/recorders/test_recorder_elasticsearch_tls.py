@@ -43,6 +43,27 @@ async def test_a_cluster_that_is_trusted_is_written_to(authority: Authority, set
     assert len(cluster.documents) == 2
 
 
+async def test_a_cluster_is_known_by_the_fingerprint_that_it_prints_at_its_first_start(authority: Authority) -> None:
+    """That of its authority, which it shows behind its own certificate."""
+    cluster = FakeCluster()
+
+    async with ScriptedServer(cluster, tls=authority.server(shown=authority)) as server:
+        await record(server, fingerprint=authority.own_fingerprint.upper())
+
+    assert len(cluster.documents) == 2
+
+
+async def test_whoever_shows_another_s_authority_gets_no_request(authority: Authority, tmp_path: Path) -> None:
+    impostor = Authority(tmp_path, "impostor").server(shown=authority)
+
+    async with ScriptedServer(FakeCluster(), tls=impostor) as server:
+        with pytest.raises(RecordError, match="its certificate is not trusted") as raised:
+            await record(server, fingerprint=authority.own_fingerprint)
+
+    assert raised.value.in_doubt is False
+    assert server.received == 0
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [

@@ -29,7 +29,7 @@ def test_an_index_that_is_away_is_waited_for_but_not_for_ever() -> None:
 
 def test_the_oldest_destinations_are_forgotten() -> None:
     whereabouts = Whereabouts()
-    for number in range(101):
+    for number in range(4_001):
         whereabouts.saw([(f"app-{number}", f".ds-app-{number}")])
 
-    assert [whereabouts.last(name) for name in ("app-0", "app-1", "app-100")] == ["", ".ds-app-1", ".ds-app-100"]
+    assert [whereabouts.last(name) for name in ("app-0", "app-1", "app-4000")] == ["", ".ds-app-1", ".ds-app-4000"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
@@ -23,7 +25,7 @@ _CLOSING_TIME = 0.3  # seconds
 class Link:
     """Closed as a whole after anything but a clean exchange. ``has_answered`` is for its user to set."""
 
-    def __init__(self, transport: httpx.AsyncHTTPTransport, *, is_secure: bool, is_proxied: bool) -> None:
+    def __init__(self, transport: httpx.AsyncBaseTransport, *, is_secure: bool, is_proxied: bool) -> None:
         self.transport = transport
         self.is_proxied = is_proxied
         self.has_answered = False
@@ -48,14 +50,40 @@ async def open_link(endpoint: Endpoint, where: str, tls: Tls, proxy: Endpoint | 
     import httpx
 
     through = await anyio.to_thread.run_sync(_environment_proxy, endpoint, where) if proxy == "environment" else proxy
-    transport = httpx.AsyncHTTPTransport(
-        verify=await context_for(tls, endpoint, where),
+    make = partial(
+        httpx.AsyncHTTPTransport,
         trust_env=False,
         limits=httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=None),
         proxy=None if through is None else await _httpx_proxy(through, tls, where),
         uds=endpoint.socket_path or None,
     )
-    return Link(transport, is_secure=endpoint.scheme == "https", is_proxied=through is not None)
+    context = await context_for(tls, endpoint, where)
+    is_secure = endpoint.scheme == "https"
+    return Link(
+        _transport(make, context, tls, is_secure=is_secure), is_secure=is_secure, is_proxied=through is not None
+    )
+
+
+def _transport(
+    make: Callable[..., httpx.AsyncHTTPTransport], context: ssl.SSLContext, tls: Tls, *, is_secure: bool
+) -> httpx.AsyncBaseTransport:
+    if not is_secure or tls.fingerprint is None or tls.checks_chain:
+        return make(verify=context)
+    from .pins import ProvingTransport
+
+    return ProvingTransport(lambda context: make(verify=context), context, partial(trust_shown, tls=tls))
+
+
+async def trust_shown(error: BaseException, tls: Tls) -> ssl.SSLContext | None:
+    """The context for a second handshake, if one ended because the server can only prove itself in another."""
+    if tls.fingerprint is None or tls.checks_chain:
+        return None
+    from .pins import shown_authority
+
+    authority = shown_authority(error)
+    if authority is None:
+        return None
+    return await anyio.to_thread.run_sync(client_context, tls, authority, abandon_on_cancel=True)
 
 
 async def context_for(tls: Tls, endpoint: Endpoint, where: str) -> ssl.SSLContext:

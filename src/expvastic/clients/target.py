@@ -88,7 +88,8 @@ class TargetSettings(SettingsModel):
     verify: bool = True
     """Whether the server's certificate is verified."""
     fingerprint: Fingerprint | None = None
-    """SHA-256 of the server's certificate in hexadecimal; with it alone nothing else of the certificate is verified."""
+    """SHA-256, in hexadecimal, of the server's certificate or of the authority that it comes from; with it alone no
+    other authority is asked, and the certificate need not name the host."""
     proxy: Proxy | None = None
     """The proxy to go through, `http://host:port`; or `environment` for what `http_proxy`, `https_proxy` and
     `no_proxy` say."""

@@ -1,12 +1,11 @@
 """TLS for clients: contexts made from settings, shared by all who have equal ones, and pinned certificates.
 
-A fingerprint is checked inside the handshake, by the object that does it: no byte of a request, and so no credential,
-leaves for a server whose certificate is another one.
+A fingerprint is checked inside the handshake, by the object that does it (see ``pins``): no byte of a request, and so
+no credential, leaves for a server that it does not fit.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import threading
@@ -27,7 +26,7 @@ def parse_fingerprint(text: str) -> str:
     """64 hexadecimal digits in lower case, from any case, with or without colons. Raises ValueError."""
     digits = text.replace(":", "").strip().lower()
     if not _FINGERPRINT.fullmatch(digits):
-        raise ValueError("not a SHA-256 fingerprint; write the 64 hexadecimal digits of the server's certificate")
+        raise ValueError("not a SHA-256 fingerprint; write the 64 hexadecimal digits of a certificate's")
     return digits
 
 
@@ -39,7 +38,8 @@ class Tls:
     """How a server proves itself to us, and we to it.
 
     The chain is verified against ``ca_file``, else against the system's authorities; not with a ``fingerprint`` alone,
-    and not without ``verify``. ``fingerprint`` is as ``parse_fingerprint`` gives it.
+    and not without ``verify``. ``fingerprint`` is as ``parse_fingerprint`` gives it, of the server's certificate or of
+    one that it comes from.
     """
 
     ca_file: str | None = None
@@ -55,20 +55,23 @@ class Tls:
 
 
 _Stamp = tuple[tuple[int, int], ...]
-_contexts: WeakValueDictionary[tuple[Tls, _Stamp], ssl.SSLContext] = WeakValueDictionary()
+_contexts: WeakValueDictionary[tuple[Tls, bytes, _Stamp], ssl.SSLContext] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
-def client_context(tls: Tls) -> ssl.SSLContext:
+def client_context(tls: Tls, authority: bytes = b"") -> ssl.SSLContext:
     """A context for ``tls``, the same for all callers as long as its files are; a renewed certificate makes a new one.
 
-    Reads files, so call it in a thread. Raises ValueError with one line that names the setting and the file.
+    With an ``authority`` (DER) it trusts that alone, whatever host its certificates name. Where only a fingerprint is
+    given, the authority that was proved to be its last time is such a one. Reads files, so call it in a thread. Raises
+    ValueError with one line that names the setting and the file.
     """
-    key = (tls, _stamp(tls))
+    authority = authority or _proven(tls)
+    key = (tls, authority, _stamp(tls))
     with _lock:  # loading authorities takes 20 ms: whoever comes second waits, and has it for nothing
         context = _contexts.get(key)
         if context is None:
-            context = _contexts[key] = _make(tls)
+            context = _contexts[key] = _make(tls, authority)
         return context
 
 
@@ -79,17 +82,36 @@ def unused_context() -> ssl.SSLContext:
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _make(tls: Tls) -> ssl.SSLContext:
+def _proven(tls: Tls) -> bytes:
+    if tls.fingerprint is None or tls.checks_chain:
+        return b""
+    from .pins import proven
+
+    return proven.get(tls.fingerprint, b"")
+
+
+def _make(tls: Tls, authority: bytes) -> ssl.SSLContext:
     import ssl
 
-    context = _with_authorities(tls)
+    context = _with_one(authority) if authority else _with_authorities(tls)
     # The same on every Python: 3.13 made the first its default, and with it a flag that many private authorities fail.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     if tls.cert_file is not None:
         _load_client(context, tls.cert_file, tls.key_file)
     if tls.fingerprint is not None:
-        context.sslobject_class = _pinned_to(tls.fingerprint)
+        from .pins import pinned_to
+
+        context.sslobject_class = pinned_to(tls.fingerprint)
+    return context
+
+
+def _with_one(authority: bytes) -> ssl.SSLContext:
+    import ssl
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.load_verify_locations(cadata=authority)
     return context
 
 
@@ -133,21 +155,6 @@ def _load_client(context: ssl.SSLContext, cert_file: str, key_file: str | None) 
         context.load_cert_chain(cert_file, key_file, no_password)
     except ssl.SSLError as error:
         raise ValueError(f"{where}: not a certificate and its key in PEM form") from error
-
-
-def _pinned_to(fingerprint: str) -> type[ssl.SSLObject]:
-    import ssl
-
-    class PinnedObject(ssl.SSLObject):
-        """Refuses every server certificate but one, before anything is sent to its owner."""
-
-        def do_handshake(self) -> None:
-            super().do_handshake()
-            found = hashlib.sha256(self.getpeercert(binary_form=True) or b"").hexdigest()
-            if found != fingerprint:
-                raise ssl.SSLCertVerificationError(f"the server's certificate has another fingerprint, {found}")
-
-    return PinnedObject
 
 
 def _stamp(tls: Tls) -> _Stamp:

@@ -78,6 +78,8 @@ class PartReader:
         if delivery is None or naming is None or plugin is None:
             return None
         self._check_buffer(delivery.buffer, opened)
+        for key, message in plugin.remarks():
+            self.complaints.remark((*opened.path, key), message, opened.line_of(key))
         return RecorderPlan(entry.name, kind, delivery, plugin, naming.type_name)
 
     def _check_buffer(self, buffer: BufferSettings, opened: SectionReader) -> None:

@@ -17,7 +17,7 @@ from ..body import Body
 from ..endpoint import Endpoint
 from ..failures import opening_error
 from ..fetch import Fetched, Fetcher
-from ..link import context_for
+from ..link import context_for, trust_shown
 from ..redirects import Hop, is_redirect, next_hop
 from ..target import TargetSettings
 from .connection import Connection, Outcome, Received
@@ -114,6 +114,16 @@ class LeanFetcher:
             self._request = _request(self._settings, self._endpoint)
         if self._endpoint.scheme == "https":
             self._context = await context_for(self._settings.tls, self._endpoint, self._where)
+        try:
+            return await self._dial()
+        except ReadError as error:
+            context = await trust_shown(error, self._settings.tls)
+            if context is None:
+                raise
+        self._context = context
+        return await self._dial()
+
+    async def _dial(self) -> Connection:
         try:
             dialled = await dial(self._endpoint)
         except OSError as error:

@@ -63,7 +63,7 @@ class Bulk:
     @classmethod
     def of(cls, batch: Sequence[Container], index: IndexName) -> Bulk:
         """The bulk that creates every container's document under its id, unless it is there already."""
-        destinations = [index.at(container.time) for container in batch]
+        destinations = [index.of(container) for container in batch]
         heads = {name: b'{"create":{"_index":%b,"_id":' % _encode(name) for name in set(destinations)}
         lines = [
             b"%b%b}}\n%b\n" % (heads[name], _encode(container.id), container.document)

@@ -6,15 +6,19 @@ Loaded when a cluster is contacted.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
 from elastic_transport import NodeConfig
 from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 
 from ...errors import ReadError, RecordError
 from .answers import Answer, ConnectionCut, parse_retry_after
+from .aws import Signer
+from .nodes import Nodes
 from .settings import ElasticsearchSettings, spell_address
 from .wire import BodyCut, NothingSent, PlainSerializer, node_class
 
@@ -24,12 +28,16 @@ _NOT_ABOUT_SIZE = {"connect", "dns", "proxy", "tls"}
 
 
 class Cluster:
-    """One cluster: a request goes to one of its nodes, which the client chooses among those that it believes alive."""
+    """One cluster: a request goes to one of its nodes, if possible to one that is known to be well.
 
-    def __init__(self, client: AsyncElasticsearch, address: str, nodes: int) -> None:
+    ``has_root`` is false where nothing tells who answers.
+    """
+
+    def __init__(self, client: AsyncElasticsearch, address: str, nodes: int, *, has_root: bool = True) -> None:
         self._client = client
         self.address = address
         self.nodes = nodes
+        self.has_root = has_root
 
     async def request(
         self, method: str, target: str, *, body: bytes | None = None, headers: Mapping[str, str] = _JSON
@@ -37,8 +45,21 @@ class Cluster:
         """Ask for ``target``, a path with its query; the answer may be of any status.
 
         Raises RecordError if there was none: ConnectionCut if the connection broke in the middle. Unless the error is
-        ``in_doubt``, nothing of the request was sent.
+        ``in_doubt``, nothing of the request was sent, or nothing that changes anything. Of several nodes none may keep
+        a mere question for the whole of the caller's time.
         """
+        try:
+            with anyio.fail_after(self._patience(method)):
+                return await self._request(method, target, body, headers)
+        except TimeoutError:
+            raise RecordError(f"{self.address}: one of the nodes does not answer", in_doubt=False) from None
+
+    def _patience(self, method: str) -> float | None:
+        """Seconds that one node has; none if the caller's time is the limit."""
+        left = anyio.current_effective_deadline() - anyio.current_time()
+        return left / self.nodes if method == "GET" and self.nodes > 1 and math.isfinite(left) else None
+
+    async def _request(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
             response = await self._client.perform_request(method, target, headers=headers, body=body)
         except ApiError as error:
@@ -63,20 +84,21 @@ def open_cluster(settings: ElasticsearchSettings) -> Cluster:
     serializer = PlainSerializer()
     client = AsyncElasticsearch(
         nodes,
-        node_class=node_class(settings.tls, settings.proxy),
+        node_class=node_class(settings.tls, settings.proxy, Signer(settings.aws) if settings.aws else None),
+        node_pool_class=Nodes,
         serializers={"application/json": serializer, "application/x-ndjson": serializer},
         request_timeout=None,
         max_retries=0,
         meta_header=False,
         **_credentials(settings),
     )
-    return Cluster(client, settings.address, len(nodes))
+    return Cluster(client, settings.address, len(nodes), has_root=not settings.is_collection)
 
 
 def _node_configs(settings: ElasticsearchSettings) -> list[NodeConfig]:
     """One per address; the client refuses two that are the same."""
     configs = {}
-    for endpoint in settings.endpoint:
+    for endpoint in settings.nodes:
         configs[spell_address(endpoint)] = NodeConfig(*endpoint.origin, path_prefix=endpoint.path.rstrip("/"))
     return list(configs.values())
 

@@ -51,6 +51,8 @@ async def _ask(cluster: Cluster) -> Product:
     answer = await cluster.request("GET", "/")
     if answer.status == 403:  # known, but not allowed to ask this; what matters is the right to write
         return Product()
+    if answer.status == 404 and not cluster.has_root:
+        return Product()
     if answer.status != 200:
         raise explain(answer, "making contact")
     return _read_product(answer)

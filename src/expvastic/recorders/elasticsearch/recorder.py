@@ -15,7 +15,7 @@ from ...errors import RecordError
 from ...recorder import Counted, Recorder, Searched, Verdict
 from .contact import Product, make_contact
 from .counting import count_by_minute
-from .destination import IndexName
+from .destination import index_of
 from .provision import settle_template
 from .search import find_recorded
 from .sending import Sender
@@ -40,7 +40,7 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
     def __init__(self, settings: ElasticsearchSettings) -> None:
         super().__init__(settings)
         self.product = Product()
-        self._index = IndexName(settings.index_name)
+        self._index = index_of(settings)
         self._sender = Sender(settings, self._index)
         self._cluster: Cluster | None = None
         self._is_settled = not settings.manage_template
@@ -77,7 +77,7 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
         return await self._sender.send(cluster, batch)
 
     async def find(self, batch: Sequence[Container]) -> Sequence[bool]:
-        destinations = [self._index.at(container.time) for container in batch]
+        destinations = [self._index.of(container) for container in batch]
         ids = [container.id for container in batch]
         return await find_recorded(self._entered_cluster(), whereabouts_of(self.settings), ids, destinations)
 

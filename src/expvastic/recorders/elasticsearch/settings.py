@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import enum
-from typing import Annotated, Self
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJsonSchema, model_validator
 
@@ -13,6 +14,8 @@ from ...clients.endpoint import Endpoint, EndpointText
 from ...clients.target import Proxy
 from ...clients.tls import Fingerprint, Tls
 from ...settings import SettingsModel, parse_words
+from .aws import AwsSettings
+from .cloud import parse_cloud_id
 from .destination import IndexName
 
 
@@ -42,6 +45,11 @@ def _check_endpoint(endpoint: Endpoint) -> Endpoint:
 
 def _check_index_name(text: str) -> str:
     IndexName(text)
+    return text
+
+
+def _check_cloud_id(text: str) -> str:
+    parse_cloud_id(text)
     return text
 
 
@@ -80,12 +88,19 @@ _Endpoints = Annotated[
 class ElasticsearchSettings(SettingsModel):
     """Writes to Elasticsearch 7.17, 8 and 9 and to OpenSearch, by bulk requests, each document once."""
 
-    endpoint: _Endpoints
+    endpoint: _Endpoints = ()
     """Where the cluster listens, such as `http://127.0.0.1:9200` or `https://gateway/es/`; several nodes of one cluster
     as a list, of which each request takes one that is not known to be down."""
+    cloud_id: Annotated[str, AfterValidator(_check_cloud_id)] | None = None
+    """Elastic Cloud's name for a deployment, instead of `endpoint`; requests are then compressed unless `compress` says
+    otherwise."""
     index_name: Annotated[str, AfterValidator(_check_index_name)] = "metrics-expvastic-default"
     """The index or data stream. Dates are taken from `@timestamp`, in UTC: `expvastic-%{+yyyy.MM.dd}`, of the parts
-    `yyyy`, `yy`, `MM`, `dd`, `HH`."""
+    `yyyy`, `yy`, `MM`, `dd`, `HH`. Fields are taken from the document:
+    `metrics-expvastic.%{service.name}-default`, of `service.name`, `host.name`, `event.dataset` and `labels.NAME`; a
+    value is lower-cased and cut, what a name may not hold becomes `_`, and what is missing `unknown`; after 1,000
+    different ones all further ones are `_other`. At least three characters stand before the first date or field, for
+    the index template is for all names that begin so."""
     mode: Mode = Mode.AUTO
     """What that is: `index`, `data_stream`, or `auto`: an index if there is an index or alias of the name or if it
     holds a date, else a data stream."""
@@ -97,6 +112,8 @@ class ElasticsearchSettings(SettingsModel):
     """An API key, encoded as Elasticsearch shows it, or as `id:key`."""
     bearer_token: Annotated[SecretStr, AfterValidator(_check_header)] | None = None
     """A token, sent as `Authorization: Bearer`."""
+    aws: AwsSettings | None = None
+    """Sign requests for Amazon OpenSearch: `{region: eu-central-1}`; needs the extra `expvastic[aws]`."""
     ca_file: str | None = None
     """The authorities (PEM) that the cluster's certificate must come from, instead of the system's."""
     cert_file: str | None = None
@@ -106,8 +123,9 @@ class ElasticsearchSettings(SettingsModel):
     verify: bool = True
     """Whether the cluster must prove who it is. If false, everybody between can read and change what is sent."""
     fingerprint: Fingerprint | None = None
-    """SHA-256 of the cluster's certificate, as `openssl x509 -fingerprint -sha256` prints it; with it alone, no
-    authority is asked."""
+    """SHA-256 of the cluster's certificate, as `openssl x509 -fingerprint -sha256` prints it, or of the authority that
+    it comes from, as Elasticsearch prints it at its first start; with it alone, no other authority is asked, and the
+    certificate need not name the host."""
     proxy: Proxy | None = None
     """An HTTP proxy, such as `http://proxy:3128`; or `environment`, to use the variables HTTP_PROXY, HTTPS_PROXY and
     NO_PROXY, which count for nothing otherwise."""
@@ -120,14 +138,24 @@ class ElasticsearchSettings(SettingsModel):
     are there."""
 
     @property
+    def nodes(self) -> tuple[Endpoint, ...]:
+        """Where the cluster listens, however that was said."""
+        return self.endpoint if self.cloud_id is None else (parse_cloud_id(self.cloud_id),)
+
+    @property
     def address(self) -> str:
         """The endpoints for people, each once, in one order whatever their own: no credentials."""
-        return ",".join(sorted(set(map(spell_address, self.endpoint))))
+        return ",".join(sorted(set(map(spell_address, self.nodes))))
 
     @property
     def tls(self) -> Tls:
         """How the cluster proves itself, and we to it."""
         return Tls(self.ca_file, self.cert_file, self.key_file, self.verify, self.fingerprint)
+
+    @property
+    def is_collection(self) -> bool:
+        """Whether it is one of Amazon OpenSearch Serverless, which does not say what it is, and has no data streams."""
+        return self.aws is not None and self.aws.service == "aoss"
 
     @property
     def basic_auth(self) -> tuple[str, str] | None:
@@ -138,8 +166,41 @@ class ElasticsearchSettings(SettingsModel):
         return whole[0] if whole else None
 
     def _logins(self) -> list[tuple[str | None, SecretStr | None]]:
-        places = [(self.username, self.password), *((place.username, place.password) for place in self.endpoint)]
+        places = [(self.username, self.password), *((place.username, place.password) for place in self.nodes)]
         return [login for login in places if login != (None, None)]
+
+    def remarks(self) -> Iterator[tuple[str, str]]:
+        if self.index_name.startswith("."):
+            yield "index_name", "begins with a dot: such indices are hidden, and Elasticsearch keeps them for itself"
+        index = IndexName(self.index_name)
+        if self.manage_template and index.outranks_others:
+            message = f"our template would be for all of {index.pattern}, streams of other programs too"
+            yield "index_name", f"{message}; write more before the first %, as in metrics-expvastic.%{{service.name}}"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_defaults(cls, given: Any) -> Any:
+        """What follows from another key, unless it is said."""
+        if not isinstance(given, Mapping):
+            return given
+        chosen = dict(given)
+        if chosen.get("cloud_id") is not None:
+            chosen.setdefault("compress", True)
+        aws = chosen.get("aws")
+        service = aws.get("service") if isinstance(aws, Mapping) else getattr(aws, "service", None)
+        if service == "aoss" and chosen.get("mode", Mode.AUTO) == Mode.AUTO:
+            chosen["mode"] = Mode.INDEX
+        return chosen
+
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
+        if not self.endpoint and self.cloud_id is None:
+            raise ValueError("endpoint is missing; write where the cluster listens, or give cloud_id")
+        if self.endpoint and self.cloud_id is not None:
+            raise ValueError("give either endpoint or cloud_id")
+        if self.is_collection and self.mode is Mode.DATA_STREAM:
+            raise ValueError("a collection of Amazon OpenSearch Serverless has no data streams; write mode: index")
+        return self
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:
@@ -148,14 +209,14 @@ class ElasticsearchSettings(SettingsModel):
             raise ValueError("username and password go together; one of them is missing")
         if any(login != logins[0] for login in logins):
             raise ValueError("there is more than one username or password; give one for all endpoints")
-        if bool(logins) + (self.api_key is not None) + (self.bearer_token is not None) > 1:
-            raise ValueError("give one of username and password, api_key, bearer_token")
+        if bool(logins) + sum(way is not None for way in (self.api_key, self.bearer_token, self.aws)) > 1:
+            raise ValueError("give one of username and password, api_key, bearer_token, aws")
         return self
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
         given = [name for name in ("ca_file", "cert_file", "key_file", "fingerprint") if getattr(self, name)]
-        if given and not any(place.scheme == "https" for place in self.endpoint):
+        if given and not any(place.scheme == "https" for place in self.nodes):
             raise ValueError(f"{given[0]} is for TLS, and no endpoint begins with https://")
         if self.key_file and not self.cert_file:
             raise ValueError("key_file needs a cert_file")

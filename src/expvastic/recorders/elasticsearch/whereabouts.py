@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MOST = 100  # destinations; the oldest are forgotten
+_MOST = 4_000  # destinations; the oldest are forgotten
 _BELIEVED = 60.0  # seconds; somebody may make a data stream of what was none
 _AWAY = 600.0  # seconds; what is away for longer is not waited for
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import ClassVar, NamedTuple
 
 import anyio
+import anyio.to_thread
 import httpx
 from elastic_transport import ApiResponseMeta, BaseAsyncNode, HttpHeaders, NodeConfig, Serializer, TransportApiResponse
 from elastic_transport import ConnectionError as NoAnswer
@@ -26,6 +27,7 @@ from ...clients.link import Link, open_link
 from ...clients.target import Proxy
 from ...clients.tls import Tls
 from ...errors import ReadError
+from .aws import NoCredentials, Signer, spell_query
 
 LARGEST_ANSWER = 32 * 2**20  # bytes, inflated
 _PIECE = 128 * 1024  # bytes; each costs a turn of the event loop, and a larger one tells less of how far the body came
@@ -76,14 +78,18 @@ class _Kept(NamedTuple):
 class PlainNode(BaseAsyncNode):
     """A node with a connection for each of the requests that overlap; none is used again but after a whole answer.
 
-    An error's ``__cause__`` is a ReadError, whose type and reason say how far the request came.
+    An error's ``__cause__`` is a ReadError, whose type and reason say how far the request came. ``when_given_up`` is
+    called when a request is cancelled: nobody else learns that there was no answer.
     """
 
     tls: ClassVar[Tls]
     proxy: ClassVar[Proxy | None]
+    signer: ClassVar[Signer | None]
 
     def __init__(self, config: NodeConfig) -> None:
         super().__init__(config)
+        self.under_way = 0  # requests
+        self.when_given_up: Callable[[BaseAsyncNode], None] = lambda _: None
         self._endpoint = Endpoint("https" if config.scheme == "https" else "http", config.host, config.port)
         self._kept: list[_Kept] = []  # that which was used last is the last
         self._is_closed = False
@@ -92,14 +98,20 @@ class PlainNode(BaseAsyncNode):
         self, method: str, target: str, body: bytes | None = None, headers: HttpHeaders | None = None, **_: object
     ) -> TransportApiResponse:
         """Send a request; the answer's body is raw. Raises elastic_transport's ConnectionError if there is none."""
-        sent = {name: _VERSIONED.sub(r"\1", value) for name, value in (headers or {}).items()}
-        request = httpx.Request(method, _parse_url(self.base_url + target), headers={**sent, **_OURS}, content=body)
-        request.stream = upload = _Upload(body or b"")
+        self.under_way += 1
+        upload = _Upload(body or b"")
         try:
+            request = await self._make(method, target, body or b"", headers or HttpHeaders())
+            request.stream = upload
             response, content = await self._exchange(request)
         except ReadError as error:
             failure = upload.explain(error)
             raise NoAnswer(_advise(failure)) from failure
+        except anyio.get_cancelled_exc_class():
+            self.when_given_up(self)
+            raise
+        finally:
+            self.under_way -= 1
         return TransportApiResponse(self._describe(response), content)
 
     async def close(self) -> None:  # type: ignore[override]
@@ -109,6 +121,20 @@ class PlainNode(BaseAsyncNode):
         async with anyio.create_task_group() as group:
             for link, _ in kept:
                 group.start_soon(link.aclose)
+
+    async def _make(self, method: str, target: str, body: bytes, headers: HttpHeaders) -> httpx.Request:
+        sent = {name: _VERSIONED.sub(r"\1", value) for name, value in headers.items()} | _OURS
+        if self.signer is None:
+            return httpx.Request(method, _parse_url(self.base_url + target), headers=sent, content=body or None)
+        request = httpx.Request(method, self.base_url + spell_query(target), headers=sent, content=body or None)
+        host = request.headers["host"]
+        url = f"{self.config.scheme}://{host}{request.url.raw_path.decode()}"
+        try:
+            signed = await anyio.to_thread.run_sync(self.signer.sign, method, url, host, body, abandon_on_cancel=True)
+        except NoCredentials as error:
+            raise NothingSent("credentials", f"{self.base_url}: {error}") from error
+        request.headers.update(signed)
+        return request
 
     async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
         link = await self._take()
@@ -158,9 +184,9 @@ def _parse_url(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def node_class(tls: Tls, proxy: Proxy | None) -> type[PlainNode]:
+def node_class(tls: Tls, proxy: Proxy | None, signer: Signer | None = None) -> type[PlainNode]:
     """The class of nodes that are reached in this way; the client makes its nodes itself."""
-    return type("PlainNode", (PlainNode,), {"tls": tls, "proxy": proxy})
+    return type("PlainNode", (PlainNode,), {"tls": tls, "proxy": proxy, "signer": signer})
 
 
 class PlainSerializer(Serializer):
