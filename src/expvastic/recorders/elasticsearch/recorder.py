@@ -12,11 +12,11 @@ import anyio.to_thread
 
 from ...datatypes import Container
 from ...errors import RecordError
-from ...recorder import Counted, Recorder, Searched, Verdict
+from ...recorder import Counted, Outcome, Recorder, Searched, Verdict
 from .contact import Product, make_contact
 from .counting import count_by_minute
 from .destination import IndexName
-from .provision import settle_template
+from .provision import TemplateRefused, settle_templates
 from .search import find_recorded
 from .sending import Sender
 from .settings import ElasticsearchSettings
@@ -73,7 +73,10 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
         if not batch:
             return []
         if not self._is_settled:
-            await self._settle(cluster)
+            try:
+                await self._settle(cluster)
+            except TemplateRefused as error:
+                return [self._block(container, str(error)) for container in batch]
         return await self._sender.send(cluster, batch)
 
     async def find(self, batch: Sequence[Container]) -> Sequence[bool]:
@@ -89,11 +92,16 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
             raise RecordError(f"{self.destination}: not entered", in_doubt=False)
         return self._cluster
 
+    def _block(self, container: Container, why: str) -> Verdict:
+        """Nothing was sent, and nothing is to be sent soon: types guessed from the first values would stay."""
+        destination = self._index.at(container.time)
+        return Verdict(Outcome.BLOCKED, reason="no usable template", detail=why, destination=destination)
+
     async def _settle(self, cluster: Cluster) -> None:
         async with self._settling:
             if not self._is_settled:
                 with _before_any_bulk():
-                    await settle_template(cluster, self._index, self.settings.mode)
+                    await settle_templates(cluster, self.product, self._index, self.settings)
                 self._is_settled = True
 
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 from ...clients.endpoint import Endpoint, EndpointText
 from ...clients.target import Proxy
 from ...clients.tls import Fingerprint, Tls
-from ...settings import SettingsModel, parse_words
+from ...settings import Duration, SettingsModel, parse_words
 from .destination import IndexName
 
 
@@ -117,7 +117,10 @@ class ElasticsearchSettings(SettingsModel):
     """The ingest pipeline that documents pass through."""
     manage_template: bool = True
     """Install and update the index template that goes with `index_name`. If false, types are up to the templates that
-    are there."""
+    are there. See `expvastic setup`."""
+    retention: Annotated[Duration, Field(ge=60)] | None = None
+    """How long documents are kept, such as `30d`, at least a minute: by the data stream itself from Elasticsearch 8.14
+    on, else by an ILM policy; not on OpenSearch. If it is not given, the cluster deletes nothing."""
 
     @property
     def address(self) -> str:

@@ -1,0 +1,63 @@
+"""The types of fields: one rule for what is unknown, exact ones for what Go and we ourselves publish.
+
+An integer of an unknown name is a double, as a fraction is: so 1 and 1.5 agree in every index, nothing is cut off, and
+2^64-1 finds room; computed values have a double's 53 bits, the document keeps every digit. What is known to be a whole
+number for good is a long and refuses a fraction instead of cutting it off. ``unsigned_long`` is not used: not every
+server has it, and it is computed with as a double all the same. Strings are not searched for numbers or dates.
+"""
+
+from __future__ import annotations
+
+from ....pages.memstats import FIELDS
+from .features import Features
+
+MANAGER = "expvastic"
+VERSION = (
+    3  # raised with every change of what templates say; one that is installed is only ever replaced by a newer one
+)
+
+_KEYWORD_LENGTH = 1_024
+_WHOLE_UNITS = ("bytes", "ns", "ns since epoch", "count")
+_KINDS = ("counter", "gauge", "ring")
+
+DIMENSIONS = ("service.name", "host.name", "service.address", "event.dataset", "agent.id")
+_KEYWORDS = (*DIMENSIONS, "agent.name", "agent.type", "agent.version", "event.action", "expvar_refused")
+
+
+def build_mappings(features: Features) -> dict[str, object]:
+    """The mappings of a destination, as a server with such features takes them."""
+    keyword = {"type": "keyword", "ignore_above": _KEYWORD_LENGTH}
+    mappings: dict[str, object] = {
+        "_meta": {"managed_by": MANAGER, "version": VERSION},
+        "date_detection": False,
+        "numeric_detection": False,
+        "dynamic_templates": _dynamic_templates(features, keyword),
+        "properties": {
+            "@timestamp": {"type": "date"},
+            "event.duration": {"type": "long"},
+            **dict.fromkeys(_KEYWORDS, keyword),
+        },
+    }
+    if features.flat_names:
+        mappings["subobjects"] = False
+    return mappings
+
+
+def _dynamic_templates(features: Features, keyword: dict[str, object]) -> list[object]:
+    unindexed = {"index": False} if features.unindexed else {}
+    known = {"match_mapping_type": "long", "match_pattern": "regex", "path_match": whole_numbers()}
+    double = {"type": "double", **unindexed}
+    return [
+        {"known": {**known, "mapping": {"type": "long", "coerce": False, **unindexed}}},
+        {"integers": {"match_mapping_type": "long", "mapping": double}},
+        {"floats": {"match_mapping_type": "double", "mapping": double}},
+        {"strings": {"match_mapping_type": "string", "mapping": keyword}},
+        {"booleans": {"match_mapping_type": "boolean", "mapping": {"type": "boolean"}}},
+    ]
+
+
+def whole_numbers(*kinds: str) -> str:
+    """A regular expression for the names of Go's whole numbers below any prefix; of all kinds if none is given."""
+    wanted = kinds or _KINDS
+    names = [name for name, facts in FIELDS.items() if facts.kind in wanted and facts.unit in _WHOLE_UNITS]
+    return rf"(.*\.)?memstats\.({'|'.join(names)})"
