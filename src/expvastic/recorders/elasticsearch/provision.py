@@ -44,20 +44,14 @@ async def settle_templates(
     destination = await find_destination(cluster, index, settings.mode)
     if destination.is_there:
         return
-    await _install_all(cluster, product, index, settings, destination)
-    doubts = await find_doubts(cluster, product, index, settings, destination.shape)
-    tell_once(settings, index.text, doubts)
-
-
-async def _install_all(
-    cluster: Cluster, product: Product, index: IndexName, settings: ElasticsearchSettings, destination: Destination
-) -> None:
     pieces = build_pieces(index, destination.shape, features_of(product), settings.retention)
     # The index template comes last: if it is there, so is all that it needs, whoever installed it.
     condition, _ = await look(cluster, pieces[-1])
     if condition.wants_install:
         for piece in pieces:
             await install(cluster, piece)
+    doubts = await find_doubts(cluster, product, index, settings, destination.shape)
+    tell_once(settings, index.text, doubts)
 
 
 async def find_destination(cluster: Cluster, index: IndexName, mode: Mode) -> Destination:

@@ -12,7 +12,7 @@ import anyio.to_thread
 
 from ...datatypes import Container
 from ...errors import RecordError
-from ...recorder import Counted, Outcome, Recorder, Searched, Verdict
+from ...recorder import Counted, Outcome, Provision, Provisioned, Recorder, Searched, Survey, Verdict
 from .contact import Product, make_contact
 from .counting import count_by_minute
 from .destination import IndexName
@@ -20,6 +20,7 @@ from .provision import TemplateRefused, settle_templates
 from .search import find_recorded
 from .sending import Sender
 from .settings import ElasticsearchSettings
+from .survey import provide, survey
 from .whereabouts import whereabouts_of
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _CLOSE_LIMIT = 1.0  # seconds
 
 
-class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
+class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, Provisioned):
     """One index or data stream of a cluster.
 
     The template is settled with the first batch, so that entering writes nothing.
@@ -86,6 +87,12 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
 
     async def count_by_minute(self, agent_id: str, since: int, until: int) -> Mapping[int, int]:
         return await count_by_minute(self._entered_cluster(), self._index.pattern, agent_id, since, until)
+
+    async def survey(self) -> Survey:
+        return await survey(self._entered_cluster(), self.product, self._index, self.settings)
+
+    async def provide(self, provision: Provision) -> None:
+        await provide(self._entered_cluster(), self.product, self._index, self.settings, provision)
 
     def _entered_cluster(self) -> Cluster:
         if self._cluster is None:

@@ -33,7 +33,8 @@ def build_mappings(features: Features) -> dict[str, object]:
         "numeric_detection": False,
         "dynamic_templates": _dynamic_templates(features, keyword),
         "properties": {
-            "@timestamp": {"type": "date"},
+            # Said so that somebody may let the whole index ignore what is malformed: 7.17 would refuse it of this one.
+            "@timestamp": {"type": "date", "ignore_malformed": False},
             "event.duration": {"type": "long"},
             **dict.fromkeys(_KEYWORDS, keyword),
         },
