@@ -149,3 +149,23 @@ class Provisioned(abc.ABC):
     @abc.abstractmethod
     async def provide(self, provision: Provision) -> None:
         """Install one thing of the survey; what is newer, or not ours, is left alone. Raises RecordError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a destination would not take as it is: the name, what would become of it, what to do about it."""
+
+    field: str
+    problem: str
+    advice: str
+
+
+class Inspected(abc.ABC):
+    """What a recorder can besides, whose destination has opinions on types that can be asked for beforehand."""
+
+    @abc.abstractmethod
+    async def inspect(self, batch: Sequence[Container]) -> Sequence[Finding]:
+        """What would be refused or changed of these containers, each name's problems once; nothing is recorded.
+
+        Raises RecordError if it cannot be told.
+        """

@@ -12,10 +12,22 @@ import anyio.to_thread
 
 from ...datatypes import Container
 from ...errors import RecordError
-from ...recorder import Counted, Outcome, Provision, Provisioned, Recorder, Searched, Survey, Verdict
+from ...recorder import (
+    Counted,
+    Finding,
+    Inspected,
+    Outcome,
+    Provision,
+    Provisioned,
+    Recorder,
+    Searched,
+    Survey,
+    Verdict,
+)
 from .contact import Product, make_contact
 from .counting import count_by_minute
 from .destination import IndexName
+from .preflight import inspect
 from .provision import TemplateRefused, settle_templates
 from .search import find_recorded
 from .sending import Sender
@@ -29,7 +41,7 @@ if TYPE_CHECKING:
 _CLOSE_LIMIT = 1.0  # seconds
 
 
-class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, Provisioned):
+class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, Provisioned, Inspected):
     """One index or data stream of a cluster.
 
     The template is settled with the first batch, so that entering writes nothing.
@@ -93,6 +105,9 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
 
     async def provide(self, provision: Provision) -> None:
         await provide(self._entered_cluster(), self.product, self._index, self.settings, provision)
+
+    async def inspect(self, batch: Sequence[Container]) -> Sequence[Finding]:
+        return await inspect(self._entered_cluster(), self.product, self._index, self.settings, batch)
 
     def _entered_cluster(self) -> Cluster:
         if self._cluster is None:

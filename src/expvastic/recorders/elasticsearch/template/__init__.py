@@ -12,4 +12,5 @@ from .mappings import build_mappings as build_mappings
 from .pieces import Piece as Piece
 from .pieces import Shape as Shape
 from .pieces import build_pieces as build_pieces
+from .pieces import build_settings as build_settings
 from .pieces import template_name as template_name

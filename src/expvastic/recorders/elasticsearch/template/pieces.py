@@ -71,7 +71,7 @@ def build_pieces(
     own = template_name(name)
     keeps_itself = features.lifecycle and shape is Shape.STREAM
     policy = _policy(own, shape, retention) if retention and features.policies and not keeps_itself else None
-    settings = {"settings": _settings(features, policy)}
+    settings = {"settings": build_settings(features, policy)}
     if keeps_itself:
         settings["lifecycle"] = _lifecycle(retention)
     if features.failure_store and shape is Shape.STREAM:
@@ -96,7 +96,8 @@ def _head(name: IndexName, shape: Shape) -> dict[str, object]:
     return head if shape is Shape.PLAIN else head | {"data_stream": {}}
 
 
-def _settings(features: Features, policy: Piece | None) -> dict[str, object]:
+def build_settings(features: Features, policy: Piece | None = None) -> dict[str, object]:
+    """The settings of a destination's indices."""
     settings: dict[str, object] = {"index.codec": "best_compression", "index.mapping.total_fields.limit": _FIELDS}
     if features.beyond_limit:
         # A refusal for the limit names no field, so that salvage would have to take out all of them.
