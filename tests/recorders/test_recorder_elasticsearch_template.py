@@ -127,17 +127,17 @@ def test_which_version_knows_what() -> None:
     known = {str(server): "".join("01"[word] for word in features_of(server)) for server in SERVERS}
 
     assert known == {
-        "a cluster that may not say what it is": "00000000",
-        "Elasticsearch 7.17.29": "00100000",
-        "Elasticsearch 8.0.1": "00100000",
-        "Elasticsearch 8.7.0": "10100101",
-        "Elasticsearch 8.14.3": "11111101",
-        "Elasticsearch 8.19.21": "11111111",
-        "Elasticsearch 9.0.4": "11111101",
-        "Elasticsearch 9.5.3": "11111111",
-        "Elasticsearch serverless": "11011111",
-        "OpenSearch 2.19.6": "00000000",
-        "OpenSearch 3.8.0": "00000000",
+        "a cluster that may not say what it is": "000000000",
+        "Elasticsearch 7.17.29": "001000000",
+        "Elasticsearch 8.0.1": "001000000",
+        "Elasticsearch 8.7.0": "101001010",
+        "Elasticsearch 8.14.3": "111111010",
+        "Elasticsearch 8.19.21": "111111111",
+        "Elasticsearch 9.0.4": "111111011",
+        "Elasticsearch 9.5.3": "111111111",
+        "Elasticsearch serverless": "110111111",
+        "OpenSearch 2.19.6": "000000000",
+        "OpenSearch 3.8.0": "000000000",
     }
 
 
@@ -266,3 +266,45 @@ def test_what_a_server_makes_of_it_is_no_difference() -> None:
     assert compare(settings, as_shown) == ()
     assert compare(template, shown) == ()
     assert compare(template, shown | {"priority": 7}) == (f"+ priority: {501 + len(STREAM)}", "- priority: 7")
+
+
+# -- time series --
+
+
+def test_a_time_series_comes_with_a_plain_sibling_and_its_own_template_last() -> None:
+    names = [piece.name for piece in pieces(shape=Shape.SERIES)]
+    own = f"expvastic-{STREAM}"
+
+    assert names == [
+        *(f"{own}-plain@settings", f"{own}-plain@mappings", f"{own}-plain"),
+        *(f"{own}@series-settings", f"{own}@series-mappings", own),
+    ]
+
+
+def test_a_time_series_is_told_what_tells_series_apart_and_what_only_grows() -> None:
+    settings, mappings = (json.loads(piece.body)["template"] for piece in pieces(shape=Shape.SERIES)[3:5])
+    rules = {name: rule for named in mappings["mappings"]["dynamic_templates"] for name, rule in named.items()}
+    dimensions = ["service.name", "host.name", "service.address", "event.dataset", "agent.id"]
+
+    assert settings["settings"]["index.mode"] == "time_series"
+    assert settings["settings"]["index.routing_path"] == [*dimensions, "labels.*"]
+    assert settings["settings"]["index.mapping.source.mode"] == "stored"
+    properties = mappings["mappings"]["properties"]
+    assert [name for name, about in properties.items() if about.get("time_series_dimension")] == dimensions
+    assert rules["labels"]["mapping"]["time_series_dimension"]
+    metrics = {name: rule["mapping"].get("time_series_metric") for name, rule in rules.items()}
+    assert metrics == {
+        **dict.fromkeys(("labels", "rings", "strings", "booleans")),
+        "counters": "counter",
+        **dict.fromkeys(("known", "integers", "floats"), "gauge"),
+    }
+    assert re.fullmatch(rules["counters"]["path_match"], "expvar.memstats.NumGC")
+    assert not re.fullmatch(rules["counters"]["path_match"], "expvar.memstats.Alloc")
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(Shape.STREAM, Shape.SERIES), (Shape.SERIES, Shape.STREAM)])
+def test_the_template_of_a_time_series_and_that_of_another_stream_are_not_the_same(there: Shape, wanted: Shape) -> None:
+    installed = json.loads(pieces(shape=there)[-1].body)
+
+    assert judge(pieces(shape=wanted)[-1], installed) is Condition.UNSUITED
+    assert judge(pieces(shape=there)[-1], installed) is Condition.CURRENT

@@ -11,9 +11,9 @@ from ...recorder import Finding
 from .contact import Product
 from .destination import IndexName
 from .inspection import Layout, ask_future_layout, ask_layout, find_faults, read_layout
-from .provision import find_destination, look
+from .provision import find_destination, look, wanted_pieces
 from .settings import ElasticsearchSettings
-from .template import Features, build_mappings, build_pieces, build_settings, features_of
+from .template import Shape, build_mappings, build_settings, features_of
 
 if TYPE_CHECKING:
     from .client import Cluster
@@ -41,11 +41,10 @@ async def _foresee(
     if settings.manage_template:
         features = features_of(product)
         destination = await find_destination(cluster, index, settings.mode)
-        condition, _ = await look(cluster, build_pieces(index, destination.shape, features)[-1])
+        condition, _ = await look(cluster, wanted_pieces(product, index, settings, destination)[-1])
         if condition.wants_install:
-            return _own_layout(features)
+            is_series = destination.shape is Shape.SERIES
+            return read_layout(
+                build_mappings(features, is_series=is_series), build_settings(features, is_series=is_series)
+            )
     return await ask_future_layout(cluster, name)
-
-
-def _own_layout(features: Features) -> Layout:
-    return read_layout(build_mappings(features), build_settings(features))

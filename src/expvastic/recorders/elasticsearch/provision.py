@@ -9,6 +9,7 @@ from .answers import Answer, explain
 from .contact import Product
 from .destination import IndexName
 from .doubts import find_doubts, tell_once
+from .inspection import ask_future_layout, ask_layout
 from .resolve import read_resolved, resolve
 from .settings import ElasticsearchSettings, Mode
 from .template import Condition, Piece, Shape, build_pieces, features_of, judge, read_installed
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 _ROUNDS = 3  # of looking and writing, while others write too
 _SETUP = "`expvastic setup -c FILE` with stronger credentials installs it, or set manage_template: false"
 _ADVICE = {400: "change the index name or set manage_template: false", 403: _SETUP}
+_SHAPES = {
+    Mode.AUTO: Shape.STREAM,
+    Mode.DATA_STREAM: Shape.STREAM,
+    Mode.INDEX: Shape.PLAIN,
+    Mode.TIME_SERIES: Shape.SERIES,
+}
 _BUSY = (408, 429)  # explained as they are, like all from 500 on
 
 
@@ -44,7 +51,7 @@ async def settle_templates(
     destination = await find_destination(cluster, index, settings.mode)
     if destination.is_there:
         return
-    pieces = build_pieces(index, destination.shape, features_of(product), settings.retention)
+    pieces = wanted_pieces(product, index, settings, destination)
     # The index template comes last: if it is there, so is all that it needs, whoever installed it.
     condition, _ = await look(cluster, pieces[-1])
     if condition.wants_install:
@@ -52,6 +59,32 @@ async def settle_templates(
             await install(cluster, piece)
     doubts = await find_doubts(cluster, product, index, settings, destination.shape)
     tell_once(settings, index.text, doubts)
+
+
+def wanted_pieces(
+    product: Product, index: IndexName, settings: ElasticsearchSettings, destination: Destination
+) -> tuple[Piece, ...]:
+    """What the destination needs. Raises TemplateRefused if the server cannot have it."""
+    features = features_of(product)
+    if destination.shape is Shape.SERIES and not features.time_series:
+        raise TemplateRefused(
+            f"{index.text}: mode: time_series needs Elasticsearch 8.7 or newer, and this is {product}; "
+            "take mode: data_stream"
+        )
+    return build_pieces(index, destination.shape, features, settings.retention)
+
+
+async def check_series(cluster: Cluster, index: IndexName) -> None:
+    """Make sure that a name is, or will be, a time series, for only that notices a document without an id of ours.
+
+    Raises TemplateRefused if it is not, RecordError if that may not be asked.
+    """
+    layout = await ask_layout(cluster, index.text) or await ask_future_layout(cluster, index.text)
+    if layout.mode != "time_series":
+        raise TemplateRefused(
+            f"{cluster.address}: {index.text} is no time series; install its template with `expvastic setup -c FILE`, "
+            f"begin a new index with POST /{index.text}/_rollover if it is there already, or take another name"
+        )
 
 
 async def find_destination(cluster: Cluster, index: IndexName, mode: Mode) -> Destination:
@@ -64,8 +97,7 @@ async def find_destination(cluster: Cluster, index: IndexName, mode: Mode) -> De
         elif answer.status not in (403, 404):  # not to be seen counts as not there
             raise explain(answer, f"looking for {index.text}")
     if mode is not Mode.AUTO:
-        shape = Shape.PLAIN if mode is Mode.INDEX else Shape.STREAM
-        return Destination(shape, f"mode says {mode.value}")
+        return Destination(_SHAPES[mode], f"mode says {mode.value}")
     if index.dated:
         return Destination(Shape.PLAIN, "there is a date in its name")
     return Destination(Shape.STREAM, "there is no index or alias of that name")
@@ -81,7 +113,7 @@ def _read_destination(answer: Answer, index: IndexName, mode: Mode) -> Destinati
     if is_index or resolved.is_alias(index.text):
         kind = "index" if is_index else "alias"
         return Destination(Shape.PLAIN, f"there is an {kind} of that name", is_there=True)
-    return Destination(Shape.STREAM, "there is a data stream of that name") if is_stream else None
+    return Destination(_SHAPES[mode], "there is a data stream of that name") if is_stream else None
 
 
 async def look(cluster: Cluster, piece: Piece) -> tuple[Condition, dict[str, Any] | None]:

@@ -28,11 +28,13 @@ from .contact import Product, make_contact
 from .counting import count_by_minute
 from .destination import IndexName
 from .preflight import inspect
-from .provision import TemplateRefused, settle_templates
+from .provision import TemplateRefused, check_series, settle_templates
 from .search import find_recorded
 from .sending import Sender
-from .settings import ElasticsearchSettings
+from .series import SeriesSender
+from .settings import ElasticsearchSettings, Mode
 from .survey import provide, survey
+from .template import sibling_of
 from .whereabouts import whereabouts_of
 
 if TYPE_CHECKING:
@@ -54,9 +56,10 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
         super().__init__(settings)
         self.product = Product()
         self._index = IndexName(settings.index_name)
-        self._sender = Sender(settings, self._index)
+        self._series = SeriesSender(settings, self._index) if settings.mode is Mode.TIME_SERIES else None
+        self._sender = self._series or Sender(settings, self._index)
         self._cluster: Cluster | None = None
-        self._is_settled = not settings.manage_template
+        self._is_settled = not settings.manage_template and not self._series
         self._settling = anyio.Lock()
 
     @property
@@ -93,12 +96,15 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
         return await self._sender.send(cluster, batch)
 
     async def find(self, batch: Sequence[Container]) -> Sequence[bool]:
+        if self._series:
+            return await self._series.find(self._entered_cluster(), batch)
         destinations = [self._index.at(container.time) for container in batch]
         ids = [container.id for container in batch]
         return await find_recorded(self._entered_cluster(), whereabouts_of(self.settings), ids, destinations)
 
     async def count_by_minute(self, agent_id: str, since: int, until: int) -> Mapping[int, int]:
-        return await count_by_minute(self._entered_cluster(), self._index.pattern, agent_id, since, until)
+        pattern = f"{self._index.pattern},{sibling_of(self._index).text}" if self._series else self._index.pattern
+        return await count_by_minute(self._entered_cluster(), pattern, agent_id, since, until)
 
     async def survey(self) -> Survey:
         return await survey(self._entered_cluster(), self.product, self._index, self.settings)
@@ -123,7 +129,10 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
         async with self._settling:
             if not self._is_settled:
                 with _before_any_bulk():
-                    await settle_templates(cluster, self.product, self._index, self.settings)
+                    if self.settings.manage_template:
+                        await settle_templates(cluster, self.product, self._index, self.settings)
+                    if self._series:
+                        await check_series(cluster, self._index)
                 self._is_settled = True
 
 

@@ -22,6 +22,7 @@ class Mode(enum.StrEnum):
     AUTO = "auto"
     DATA_STREAM = "data_stream"
     INDEX = "index"
+    TIME_SERIES = "time_series"
 
 
 def spell_address(endpoint: Endpoint) -> str:
@@ -87,8 +88,8 @@ class ElasticsearchSettings(SettingsModel):
     """The index or data stream. Dates are taken from `@timestamp`, in UTC: `expvastic-%{+yyyy.MM.dd}`, of the parts
     `yyyy`, `yy`, `MM`, `dd`, `HH`."""
     mode: Mode = Mode.AUTO
-    """What that is: `index`, `data_stream`, or `auto`: an index if there is an index or alias of the name or if it
-    holds a date, else a data stream."""
+    """What that is: `index`, `data_stream`, `time_series` (Elasticsearch 8.7 and newer), or `auto`: an index if there
+    is an index or alias of the name or if it holds a date, else a data stream."""
     username: Annotated[str, AfterValidator(_check_username)] | None = None
     """For basic authentication, with `password`; or both in the endpoint."""
     password: SecretStr | None = None
@@ -143,6 +144,17 @@ class ElasticsearchSettings(SettingsModel):
     def _logins(self) -> list[tuple[str | None, SecretStr | None]]:
         places = [(self.username, self.password), *((place.username, place.password) for place in self.endpoint)]
         return [login for login in places if login != (None, None)]
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if self.mode is Mode.TIME_SERIES:
+            index = IndexName(self.index_name)
+            if index.dated:
+                raise ValueError(
+                    "mode: time_series goes with a name without a date; the cluster itself begins new indices"
+                )
+            IndexName(f"{index.text}-plain")
+        return self
 
     @model_validator(mode="after")
     def _check_credentials(self) -> Self:

@@ -9,9 +9,9 @@ from ...recorder import Provision, Survey
 from .contact import Product
 from .destination import IndexName
 from .doubts import find_doubts
-from .provision import Destination, TemplateRefused, find_destination, install, look
+from .provision import TemplateRefused, find_destination, install, look, wanted_pieces
 from .settings import ElasticsearchSettings
-from .template import Condition, Piece, build_pieces, compare, features_of
+from .template import Condition, Piece, compare
 
 if TYPE_CHECKING:
     from .client import Cluster
@@ -23,7 +23,7 @@ async def survey(cluster: Cluster, product: Product, index: IndexName, settings:
     about = f"{product}, {index.text} is {destination.shape.value}: {destination.reason}"
     if destination.is_there:
         return Survey(f"{about}, which gets no template")
-    provisions = [await _look_at(cluster, piece) for piece in _pieces(product, index, settings, destination)]
+    provisions = [await _look_at(cluster, piece) for piece in wanted_pieces(product, index, settings, destination)]
     remarks = await find_doubts(cluster, product, index, settings, destination.shape)
     return Survey(about, tuple(provisions), tuple(remarks))
 
@@ -33,15 +33,9 @@ async def provide(
 ) -> None:
     """Install one piece, even if an equal version of ours, but with other settings, is there. Raises RecordError."""
     destination = await find_destination(cluster, index, settings.mode)
-    for piece in _pieces(product, index, settings, destination):
+    for piece in wanted_pieces(product, index, settings, destination):
         if piece.words == provision.name:
             await install(cluster, piece, anew=True)
-
-
-def _pieces(
-    product: Product, index: IndexName, settings: ElasticsearchSettings, destination: Destination
-) -> tuple[Piece, ...]:
-    return build_pieces(index, destination.shape, features_of(product), settings.retention)
 
 
 async def _look_at(cluster: Cluster, piece: Piece) -> Provision:

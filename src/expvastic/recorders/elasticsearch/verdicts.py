@@ -22,7 +22,7 @@ _USED = "used"
 
 # Every item keeps its status, so that an answer's items stand in the places of the batch's documents.
 FILTER_PATH = ",".join(
-    ["errors", "items.*.status", "items.*._index", "items.*.failure_store"]
+    ["errors", "items.*.status", "items.*._index", "items.*._id", "items.*.failure_store"]
     + [f"items.*.error.{name}" for name in ("type", "reason", "caused_by.type", "caused_by.reason")]
 )
 
@@ -74,6 +74,7 @@ class Item(msgspec.Struct):
 
     status: int
     index: str = msgspec.field(name="_index", default="")
+    id: str | None = msgspec.field(name="_id", default=None)
     error: _Error | None = None
     failure_store: str = ""
 

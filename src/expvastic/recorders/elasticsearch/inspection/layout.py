@@ -33,6 +33,7 @@ class Layout:
     is_flat: bool = False
     dynamic: str = "true"
     rules: tuple[Mapping[str, Any], ...] = ()
+    mode: str = ""
 
     def type_of(self, name: str, kind: str) -> FieldType:
         """The type of a name, or what its first value, of a kind (long, double, boolean, string), would give it."""
@@ -62,6 +63,7 @@ def read_layout(mappings: Mapping[str, Any], settings: Mapping[str, Any]) -> Lay
         mappings.get("subobjects") in (False, "false"),
         str(mappings.get("dynamic", "true")).lower(),
         tuple(_rules(mappings.get("dynamic_templates") or [])),
+        flat.get("index.mode", ""),
     )
 
 

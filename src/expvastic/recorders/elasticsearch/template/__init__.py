@@ -6,6 +6,7 @@ from .judging import Condition as Condition
 from .judging import compare as compare
 from .judging import judge as judge
 from .judging import read_installed as read_installed
+from .mappings import EVENT_ID as EVENT_ID
 from .mappings import MANAGER as MANAGER
 from .mappings import VERSION as VERSION
 from .mappings import build_mappings as build_mappings
@@ -13,4 +14,5 @@ from .pieces import Piece as Piece
 from .pieces import Shape as Shape
 from .pieces import build_pieces as build_pieces
 from .pieces import build_settings as build_settings
+from .pieces import sibling_of as sibling_of
 from .pieces import template_name as template_name

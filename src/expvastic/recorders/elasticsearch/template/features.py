@@ -18,6 +18,7 @@ class Features(NamedTuple):
     unindexed: bool = False  # numbers are found by their columns alone
     failure_store: bool = False
     time_series: bool = False
+    stored_source: bool = False  # time series keep documents as they were sent, if they are told so
 
 
 def features_of(product: Product) -> Features:
@@ -35,4 +36,5 @@ def features_of(product: Product) -> Features:
         unindexed=version >= (8, 1),
         failure_store=version >= (9, 1) or (8, 19) <= version < (9, 0),
         time_series=version >= (8, 7),
+        stored_source=version >= (8, 18),
     )

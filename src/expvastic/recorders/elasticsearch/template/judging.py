@@ -10,7 +10,7 @@ import msgspec
 
 from ..answers import decode
 from .mappings import MANAGER, VERSION
-from .pieces import COMPONENT, INDEX, Piece
+from .pieces import COMPONENT, INDEX, SERIES_PART, Piece
 
 _LIST, _ENTRY = {COMPONENT: "component_templates", INDEX: "index_templates"}, {COMPONENT: "component_template"}
 # Servers give every setting as text, nested, without or with its first word.
@@ -58,8 +58,13 @@ def judge(piece: Piece, installed: Mapping[str, Any] | None) -> Condition:
         return Condition.NEWER
     if version < VERSION:
         return Condition.OLDER
-    is_suited = (installed.get("data_stream") is None) == ("data_stream" not in piece.content)
-    return Condition.CURRENT if is_suited else Condition.UNSUITED
+    return Condition.CURRENT if _nature(installed) == _nature(piece.content) else Condition.UNSUITED
+
+
+def _nature(template: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether what a template makes is a data stream, and whether it is a time series."""
+    parts = template.get("composed_of") or []
+    return template.get("data_stream") is not None, any(SERIES_PART in str(part) for part in parts)
 
 
 def compare(piece: Piece, installed: Mapping[str, Any] | None) -> tuple[str, ...]:

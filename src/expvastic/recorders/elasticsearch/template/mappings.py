@@ -16,27 +16,34 @@ VERSION = (
     3  # raised with every change of what templates say; one that is installed is only ever replaced by a newer one
 )
 
+Field = dict[str, object]
+
 _KEYWORD_LENGTH = 1_024
 _WHOLE_UNITS = ("bytes", "ns", "ns since epoch", "count")
 _KINDS = ("counter", "gauge", "ring")
 
 DIMENSIONS = ("service.name", "host.name", "service.address", "event.dataset", "agent.id")
+EVENT_ID = "event.id"  # our id, where a document cannot have it as its own
+_DIMENSION: Field = {"type": "keyword", "time_series_dimension": True}
 _KEYWORDS = (*DIMENSIONS, "agent.name", "agent.type", "agent.version", "event.action", "expvar_refused")
 
 
-def build_mappings(features: Features) -> dict[str, object]:
-    """The mappings of a destination, as a server with such features takes them."""
-    keyword = {"type": "keyword", "ignore_above": _KEYWORD_LENGTH}
+def build_mappings(features: Features, *, is_series: bool = False) -> dict[str, object]:
+    """The mappings of a destination, as a server with such features takes them; those of a time series if asked."""
+    keyword: Field = {"type": "keyword", "ignore_above": _KEYWORD_LENGTH}
+    own: dict[str, Field] = dict.fromkeys(_KEYWORDS, keyword)
+    if is_series:
+        own |= dict.fromkeys(DIMENSIONS, _DIMENSION) | {EVENT_ID: {"type": "keyword"}}
     mappings: dict[str, object] = {
         "_meta": {"managed_by": MANAGER, "version": VERSION},
         "date_detection": False,
         "numeric_detection": False,
-        "dynamic_templates": _dynamic_templates(features, keyword),
+        "dynamic_templates": [*(_series_rules() if is_series else []), *_rules(features, keyword, is_series=is_series)],
         "properties": {
             # Said so that somebody may let the whole index ignore what is malformed: 7.17 would refuse it of this one.
             "@timestamp": {"type": "date", "ignore_malformed": False},
             "event.duration": {"type": "long"},
-            **dict.fromkeys(_KEYWORDS, keyword),
+            **own,
         },
     }
     if features.flat_names:
@@ -44,17 +51,29 @@ def build_mappings(features: Features) -> dict[str, object]:
     return mappings
 
 
-def _dynamic_templates(features: Features, keyword: dict[str, object]) -> list[object]:
-    unindexed = {"index": False} if features.unindexed else {}
-    known = {"match_mapping_type": "long", "match_pattern": "regex", "path_match": whole_numbers()}
-    double = {"type": "double", **unindexed}
+def _rules(features: Features, keyword: Field, *, is_series: bool) -> list[object]:
+    unindexed: Field = {"index": False} if features.unindexed else {}
+    gauge: Field = {"time_series_metric": "gauge"} if is_series else {}
+    double = {"type": "double", **unindexed, **gauge}
     return [
-        {"known": {**known, "mapping": {"type": "long", "coerce": False, **unindexed}}},
+        {"known": _whole(whole_numbers(), {**unindexed, **gauge})},
         {"integers": {"match_mapping_type": "long", "mapping": double}},
         {"floats": {"match_mapping_type": "double", "mapping": double}},
         {"strings": {"match_mapping_type": "string", "mapping": keyword}},
         {"booleans": {"match_mapping_type": "boolean", "mapping": {"type": "boolean"}}},
     ]
+
+
+def _series_rules() -> list[object]:
+    """What a time series is told besides: labels tell series apart, and counters only ever grow."""
+    labels = {"match_mapping_type": "string", "path_match": "labels.*", "mapping": _DIMENSION}
+    counters = _whole(whole_numbers("counter"), {"index": False, "time_series_metric": "counter"})
+    return [{"labels": labels}, {"rings": _whole(whole_numbers("ring"), {"index": False})}, {"counters": counters}]
+
+
+def _whole(names: str, more: Field) -> Field:
+    known = {"match_mapping_type": "long", "match_pattern": "regex", "path_match": names}
+    return {**known, "mapping": {"type": "long", "coerce": False, **more}}
 
 
 def whole_numbers(*kinds: str) -> str:
