@@ -84,9 +84,10 @@ class FakeCluster:
         for action, document in zip(lines[::2], lines[1::2], strict=True):
             target = json.loads(action)["create"]
             index = self.holders.get(target["_index"], [target["_index"]])[-1]
-            is_new = (index, target["_id"]) not in {(holder, known) for holder, known, _ in self.documents}
+            own = target.get("_id", f"given-{len(self.documents)}")
+            is_new = (index, own) not in {(holder, known) for holder, known, _ in self.documents}
             if is_new:
-                self.documents.append((index, target["_id"], json.loads(document)))
+                self.documents.append((index, own, json.loads(document)))
             items.append(item(201 if is_new else 409, "version_conflict_engine_exception", index=index))
         return Answer({"errors": False, "items": items})
 

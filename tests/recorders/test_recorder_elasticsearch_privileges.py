@@ -73,9 +73,9 @@ class GuardedCluster(FakeCluster):
         if row is None or not row.privileges <= self._held:
             return error(403, "security_exception", "action is unauthorized for this user")
         if asked.endswith(("/_refresh", "/_search")):
-            return Answer({"_shards": {"failed": 0}, "timed_out": False})
+            return Answer({"_shards": {"failed": 0}, "timed_out": False, "hits": {"hits": []}})
         if asked.endswith(("/_mapping", "/_settings")):
-            layout = Answer({".ds-000001": {"mappings": {"properties": {}}, "settings": {}}})
+            layout = Answer({".ds-000001": {"mappings": {"properties": {}}, "settings": {"index.mode": "time_series"}}})
             return error(404, "index_not_found_exception") if self._is_new else layout
         return super().__call__(request)
 
@@ -110,6 +110,12 @@ COMMANDS: dict[str, Callable[[ElasticsearchRecorder], Awaitable[str]]] = {
     "check --ledger": ledger,
     "setup": setup,
 }
+# With which settings a privilege matters most.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "manage_ilm": {"index_name": "app-%{+yyyy.MM.dd}", "retention": "30d"},
+    "view_index_metadata": {"mode": "time_series"},
+}
+SERIES = {"mode": "time_series"}
 DATED = "app-%{+yyyy.MM.dd}"
 
 
@@ -141,7 +147,9 @@ def test_the_table_is_there_and_names_known_commands_only() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("settings", [{}, {"index_name": DATED, "retention": "30d"}], ids=["stream", "dated"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"index_name": DATED, "retention": "30d"}, SERIES], ids=["stream", "dated", "series"]
+)
 async def test_with_the_privileges_of_the_table_everything_works_and_nothing_else_is_asked(
     command: str, settings: dict[str, Any]
 ) -> None:
@@ -154,7 +162,7 @@ async def test_with_the_privileges_of_the_table_everything_works_and_nothing_els
 @pytest.mark.parametrize("command", COMMANDS)
 async def test_every_row_of_the_table_is_asked_for_by_the_commands_that_it_names(command: str) -> None:
     used: set[Row] = set()
-    variants: list[dict[str, Any]] = [{}, {"index_name": DATED, "retention": "30d"}, {"manage_template": False}]
+    variants: list[dict[str, Any]] = [{}, {"index_name": DATED, "retention": "30d"}, {"manage_template": False}, SERIES]
     for settings in variants:
         for is_new in (False, True):
             cluster = prepared(command, is_new=is_new)
@@ -168,7 +176,7 @@ async def test_every_row_of_the_table_is_asked_for_by_the_commands_that_it_names
 @pytest.mark.parametrize("missing", sorted(ALL))
 async def test_without_a_privilege_what_the_table_says_happens(command: str, missing: str) -> None:
     cluster = prepared(command, ALL - {missing})
-    settings = {"index_name": DATED, "retention": "30d"} if missing == "manage_ilm" else {}
+    settings = SETTINGS.get(missing, {}) if command != "check --ledger" else {}
 
     rows = [row for row in ROWS if command in row.commands and missing in row.privileges]
     worst = max((row.without for row in rows), key=OUTCOMES.index, default="goes on")

@@ -35,6 +35,7 @@ _OUTSIDE = "outside of its time range"
 _TAKEN = "its place is taken"
 _WINDOW = re.compile(r"outside of ranges of currently writable indices|time series index @timestamp value \[")
 _GC = re.compile(rb'"event\.dataset":"[^"]*\.gc"')
+_NAMED = re.compile(r"\[([^]]+)\]\[")
 _METADATA = 4_096  # bytes, at the beginning of every document
 _CHUNK = 1_000  # ids in one question
 
@@ -96,7 +97,8 @@ class SeriesSender:
         """Verdicts of the sibling; if it does not answer, what the series said of others stands all the same."""
         try:
             return await self._plain.send(cluster, batch)
-        except RecorderLost:
+        except RecorderLost as error:
+            error.in_doubt |= not is_first
             raise
         except RecordError as error:
             if is_first:
@@ -117,11 +119,17 @@ def _judge(items: Sequence[Item], destinations: Sequence[str]) -> list[Verdict]:
             " ".join(cause.reason or "" for cause in (item.error, item.error.caused_by) if cause) if item.error else ""
         )
         if item.status == 409:
-            where = f"{item.index}/{item.id or ''}"
+            where = f"{item.index}/{item.id or _named_id(words)}"
             verdicts[place] = Verdict(Outcome.DUPLICATE, _TAKEN, detail=where, destination=destination)
         elif item.status == 400 and _WINDOW.search(words):
             verdicts[place] = Verdict(Outcome.REFUSED, _OUTSIDE, detail=tidy(words), destination=destination)
     return verdicts
+
+
+def _named_id(words: str) -> str:
+    """The id that a conflict's words begin with, for servers that do not give it apart."""
+    found = _NAMED.match(words)
+    return found[1] if found else ""
 
 
 async def _look_into(cluster: Cluster, taken: Sequence[tuple[str, Verdict]]) -> list[Verdict]:
