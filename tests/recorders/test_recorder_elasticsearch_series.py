@@ -210,6 +210,21 @@ async def test_documents_in_doubt_are_looked_for_in_the_series(status: int) -> N
     assert found == [False, status == 200]
 
 
+async def test_documents_in_doubt_are_looked_for_in_a_sibling_that_rolled_over() -> None:
+    cluster = SeriesCluster()
+    event = make_container(0, **{"event.dataset": "expvar.gc"})
+    cluster.streams.add(PLAIN)
+    cluster.roll_over(PLAIN)
+
+    async with ScriptedServer(cluster) as server, make_recorder(server.url, mode="time_series") as recorder:
+        await recorder.record([event])
+        cluster.roll_over(PLAIN)
+        cluster.faults = {f"POST /{STREAM}/_refresh": [Answer({})], f"POST /{STREAM}/_search": [Answer({})]}
+        found = await recorder.find([event, make_container(1)])
+
+    assert found == [True, False]
+
+
 @pytest.mark.parametrize("path", ["_refresh", "_search"])
 async def test_a_cluster_that_cannot_tell_now_is_asked_later(path: str) -> None:
     cluster = SeriesCluster()

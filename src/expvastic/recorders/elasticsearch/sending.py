@@ -56,7 +56,8 @@ class Sender:
         self._ceiling = Ceiling()
         self._suspects = suspects_of(settings)
         self._whereabouts = whereabouts_of(settings)
-        self._target = f"/_bulk?filter_path={FILTER_PATH}"
+        # Ids that are ours need not come back.
+        self._target = f"/_bulk?filter_path={FILTER_PATH}{',items.*._id' if build else ''}"
         if settings.pipeline:
             self._target += f"&pipeline={quote(settings.pipeline, safe='')}"
 

@@ -23,10 +23,12 @@ from ...recorder import Outcome, Verdict
 from .answers import Answer, decode, explain, tidy
 from .bulks import Bulk
 from .destination import IndexName
+from .search import find_recorded
 from .sending import Sender
 from .settings import ElasticsearchSettings
 from .template import EVENT_ID, sibling_of
 from .verdicts import Item, judge_items
+from .whereabouts import whereabouts_of
 
 if TYPE_CHECKING:
     from .client import Cluster
@@ -47,7 +49,9 @@ class SeriesSender:
         self, settings: ElasticsearchSettings, index: IndexName, clock: Callable[[], float] = anyio.current_time
     ) -> None:
         self._name = index.text
-        self._plain = Sender(settings, sibling_of(index), clock)
+        self._sibling = sibling_of(index)
+        self._whereabouts = whereabouts_of(settings)
+        self._plain = Sender(settings, self._sibling, clock)
         self._series = Sender(
             settings, index, clock, build=lambda batch: Bulk.for_series(batch, index.text), judge=_judge
         )
@@ -66,13 +70,21 @@ class SeriesSender:
         return [verdict for verdict in verdicts if verdict]
 
     async def find(self, cluster: Cluster, batch: Sequence[Container]) -> list[bool]:
-        """Which of these the series holds: tried again, they might be outside of its time range by now."""
-        found: set[str] = set()
+        """Which of these are recorded though the next try might not notice it.
+
+        The series may call them outside of its time range by now, and the sibling may have rolled over.
+        """
         ids = [container.id for container in batch]
+        in_series = await self._find_in_series(cluster, ids)
+        in_sibling = await find_recorded(cluster, self._whereabouts, ids, [self._sibling.text] * len(ids))
+        return [any(pair) for pair in zip(in_series, in_sibling, strict=True)]
+
+    async def _find_in_series(self, cluster: Cluster, ids: Sequence[str]) -> list[bool]:
+        found: set[str] = set()
         target = f"/{quote(self._name, safe='')}"
         answer = await cluster.request("POST", f"{target}/_refresh?ignore_unavailable=true")
         if answer.status == 403:  # then only what lies in the time range is noticed, by its place
-            return [False] * len(batch)
+            return [False] * len(ids)
         if answer.status not in (200, 404):
             raise explain(answer, f"refreshing {self._name} before looking into it")
         for start in range(0, len(ids), _CHUNK):

@@ -22,7 +22,7 @@ _USED = "used"
 
 # Every item keeps its status, so that an answer's items stand in the places of the batch's documents.
 FILTER_PATH = ",".join(
-    ["errors", "items.*.status", "items.*._index", "items.*._id", "items.*.failure_store"]
+    ["errors", "items.*.status", "items.*._index", "items.*.failure_store"]
     + [f"items.*.error.{name}" for name in ("type", "reason", "caused_by.type", "caused_by.reason")]
 )
 
