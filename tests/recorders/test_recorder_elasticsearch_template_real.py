@@ -63,6 +63,8 @@ def aggregate(node: Node, kind: str, field: str, index: str = STREAM) -> Any:
 
 @pytest.mark.parametrize("shape", list(Shape))
 def test_what_is_installed_is_what_was_sent_so_that_there_is_no_difference(real_node: Node, shape: Shape) -> None:
+    if shape is Shape.SERIES and not features(real_node).time_series:
+        pytest.skip("this server has no time series")
     for piece in pieces(real_node, shape):
         real_node.call("PUT", piece.path, json.loads(piece.body))
 
