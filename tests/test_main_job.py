@@ -92,12 +92,10 @@ def test_numbers_keep_their_type_in_the_index(real_node: Node, go_app: StartApp,
         assert program.stop() == 0
 
     real_node.call("POST", f"/{INDEX}/_refresh")
-    found = real_node.call("GET", f"/{INDEX}/_mapping")
-    [index] = [mapping["mappings"] for mapping in found.values()]
-    properties = index["properties"]
-    assert properties["@timestamp"]["type"] == "date"
-    assert properties["service"]["properties"]["name"]["type"] == "keyword"
-    assert properties["expvar"]["properties"]["memstats"]["properties"]["Alloc"]["type"] in ("double", "long")
+    types = {"@timestamp": "date", "service.name": "keyword", "expvar.memstats.Alloc": "long"}
+    types |= {"expvar.memstats.GCCPUFraction": "double"}
+    found = real_node.call("GET", f"/{INDEX}/_field_caps?fields={','.join(types)}")["fields"]
+    assert {name: list(found[name]) for name in types} == {name: [kind] for name, kind in types.items()}
 
 
 def test_the_seeds_two_recorders_on_one_index_leave_one_document_per_sample_and_no_alarm(

@@ -121,3 +121,61 @@ class Counted(abc.ABC):
         Minutes are numbered from the epoch, ``until`` is not asked for any more. Whatever ``record()`` has answered
         for is counted. Raises RecordError.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Provision:
+    """One thing that a destination is to have.
+
+    ``request`` and ``body`` are how it is made, for people who do it by other means; ``condition`` says in words how it
+    stands, ``difference`` is what installing it would change (``+``) and take away (``-``). ``is_due`` says that it
+    would change something, and may.
+    """
+
+    name: str
+    request: str
+    body: str
+    condition: str
+    difference: tuple[str, ...]
+    is_due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a destination is, what it is to have, in the order of installing, and what an operator should know of it."""
+
+    about: str
+    provisions: tuple[Provision, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+class Provisioned(abc.ABC):
+    """What a recorder can besides, whose destination needs something that may take stronger credentials to install."""
+
+    @abc.abstractmethod
+    async def survey(self) -> Survey:
+        """What there is and what is missing; changes nothing. Raises RecordError."""
+
+    @abc.abstractmethod
+    async def provide(self, provision: Provision) -> None:
+        """Install one thing of the survey; what is newer, or not ours, is left alone. Raises RecordError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a destination would not take as it is: the name, what would become of it, what to do about it."""
+
+    field: str
+    problem: str
+    advice: str
+
+
+class Inspected(abc.ABC):
+    """What a recorder can besides, whose destination has opinions on types that can be asked for beforehand."""
+
+    @abc.abstractmethod
+    async def inspect(self, batch: Sequence[Container]) -> Sequence[Finding]:
+        """What would be refused or changed of these containers, each name's problems once; nothing is recorded.
+
+        Raises RecordError if it cannot be told.
+        """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fnmatch
 import gzip
 import json
 import math
@@ -35,6 +36,8 @@ class FakeCluster:
         self.root = ROOTS[product]
         self.documents: list[tuple[str, str, dict[str, Any]]] = []  # index, id, document
         self.templates: dict[str, dict[str, Any]] = {}
+        self.components: dict[str, dict[str, Any]] = {}
+        self.policies: dict[str, dict[str, Any]] = {}
         self.indices: set[str] = set()
         self.aliases: set[str] = set()
         self.streams: set[str] = set()
@@ -54,8 +57,14 @@ class FakeCluster:
             return self._resolve(path.rpartition("/")[2].split(","))
         if path.endswith("/_mget"):
             return self._mget(request, path.split("/")[1])
-        if path.startswith("/_index_template/"):
-            return self._template(request, path.rpartition("/")[2], query)
+        if path.startswith("/_index_template/_simulate_index/"):
+            return self._simulate(path.rpartition("/")[2])
+        if path == "/_index_template":
+            return Answer({"index_templates": [{"name": n, "index_template": t} for n, t in self.templates.items()]})
+        if path.startswith("/_ilm/policy/"):
+            return self._policy(request, path.rpartition("/")[2])
+        if path.startswith(("/_index_template/", "/_component_template/")):
+            return self._template(request, path, query)
         return Answer(self.root)
 
     @property
@@ -75,9 +84,10 @@ class FakeCluster:
         for action, document in zip(lines[::2], lines[1::2], strict=True):
             target = json.loads(action)["create"]
             index = self.holders.get(target["_index"], [target["_index"]])[-1]
-            is_new = (index, target["_id"]) not in {(holder, known) for holder, known, _ in self.documents}
+            own = target.get("_id", f"given-{len(self.documents)}")
+            is_new = (index, own) not in {(holder, known) for holder, known, _ in self.documents}
             if is_new:
-                self.documents.append((index, target["_id"], json.loads(document)))
+                self.documents.append((index, own, json.loads(document)))
             items.append(item(201 if is_new else 409, "version_conflict_engine_exception", index=index))
         return Answer({"errors": False, "items": items})
 
@@ -98,14 +108,35 @@ class FakeCluster:
         there = {known for holder, known, _ in self.documents if holder == index}
         return Answer({"docs": [{"found": known in there} for known in json.loads(request.body)["ids"]]})
 
-    def _template(self, request: Request, name: str, query: str) -> Answer:
+    def _template(self, request: Request, path: str, query: str) -> Answer:
+        _, kind, name = path.split("/")
+        kept = self.templates if kind == "_index_template" else self.components
         if request.method == "GET":
-            found = [{"name": name, "index_template": self.templates[name]}] if name in self.templates else []
-            return Answer({"index_templates": found}) if found else error(404, "resource_not_found_exception")
-        if query == "create=true" and name in self.templates:
-            return error(400, "illegal_argument_exception", f"index template [{name}] already exists")
-        self.templates[name] = json.loads(request.body)
+            kind = kind.removeprefix("_")
+            found = [{"name": name, kind: kept[name]}] if name in kept else []
+            return Answer({f"{kind}s": found}) if found else error(404, "resource_not_found_exception")
+        if query == "create=true" and name in kept:
+            return error(400, "illegal_argument_exception", f"{kind} [{name}] already exists")
+        kept[name] = json.loads(request.body)
         return Answer({"acknowledged": True})
+
+    def _simulate(self, name: str) -> Answer:
+        """What an index of that name would be made by: the highest of the templates that match it."""
+        matching = [
+            known
+            for known, template in self.templates.items()
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in template.get("index_patterns", []))
+        ]
+        ranked = sorted(matching, key=lambda known: self.templates[known].get("priority", 0))
+        below = [{"name": known, "index_patterns": ["…"]} for known in ranked[:-1]]
+        return Answer({"template": {"mappings": {}}, "overlapping": below})
+
+    def _policy(self, request: Request, name: str) -> Answer:
+        if request.method == "PUT":
+            self.policies[name] = json.loads(request.body)
+            return Answer({"acknowledged": True})
+        found = {name: {"version": 1, **self.policies[name]}} if name in self.policies else {}
+        return Answer({**found}) if found else error(404, "resource_not_found_exception")
 
 
 class CuttingServer(ScriptedServer):
@@ -170,7 +201,7 @@ def make_recorder(*endpoints: str, **settings: Any) -> ElasticsearchRecorder:
 
 def sizes(server: ScriptedServer) -> list[int]:
     """How many documents each bulk held."""
-    return [body_of(request).count(b"\n") // 2 for request in server.requests if request.method == "POST"]
+    return [body_of(request).count(b"\n") // 2 for request in server.requests if request.path.startswith("/_bulk")]
 
 
 async def record_patiently(recorder: ElasticsearchRecorder, batch: list[Container], tries: int) -> list[Outcome]:

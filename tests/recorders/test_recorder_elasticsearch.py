@@ -193,7 +193,7 @@ async def test_nothing_of_a_request_or_an_answer_is_logged(
         async with make_recorder(server.url, username="me", password=PASSWORD) as recorder:
             await recorder.record([make_container(**{"expvar.text": "value-from-a-page"})])
 
-    assert len(server.requests) == 5
+    assert server.requests[-1].path.startswith("/_bulk")
     for secret in (PASSWORD, "value-from-a-page", "bWU6", "Basic"):
         assert secret not in caplog.text
     assert [record.name for record in caplog.records if record.name.startswith("elastic")] == []

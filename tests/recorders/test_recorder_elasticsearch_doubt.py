@@ -89,7 +89,7 @@ async def test_who_could_not_enter_has_recorded_nothing(answer: AnyAnswer) -> No
     assert raised.value.in_doubt is False
 
 
-@pytest.mark.parametrize("answer", [RESET, Answer(HTML, 502), Answer(HTML), error(403, "security_exception")])
+@pytest.mark.parametrize("answer", [RESET, Answer(HTML, 502), Answer(HTML), error(401, "security_exception")])
 async def test_without_its_template_nothing_was_recorded(
     cluster: FakeCluster, server: ScriptedServer, answer: AnyAnswer
 ) -> None:

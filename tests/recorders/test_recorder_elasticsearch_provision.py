@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import anyio
 import pytest
 from fake_cluster import FakeCluster, error, make_recorder
 
 from expvastic.errors import RecorderLost, RecordError
 from expvastic.recorder import Outcome
-from expvastic.recorders.elasticsearch.template import VERSION
+from expvastic.recorders.elasticsearch.contact import Product
+from expvastic.recorders.elasticsearch.destination import IndexName
+from expvastic.recorders.elasticsearch.template import VERSION, Shape, build_pieces, features_of
 from samples import make_containers
 from scripted_http import Answer, ScriptedServer
 
 STREAM = "metrics-expvastic-default"
 PATH = f"/_index_template/expvastic-{STREAM}"
+PARTS = f"/_component_template/expvastic-{STREAM}"
 ADVICE = {
     400: "change the index name or set manage_template: false",
-    403: "install it with stronger credentials, or set manage_template: false",
+    403: "`expvastic setup -c FILE` with stronger credentials installs it, or set manage_template: false",
     405: "or set manage_template: false",
 }
 CLASH = "index template [other] has index patterns [..] matching patterns that have the same priority [526]"
@@ -47,7 +52,13 @@ async def test_it_is_installed_before_the_first_bulk_and_once() -> None:
     assert asked[1:] == [
         f"GET /_resolve/index/{STREAM}",
         f"GET {PATH}",
+        f"GET {PARTS}@settings",
+        f"PUT {PARTS}@settings?create=true",
+        f"GET {PARTS}@mappings",
+        f"PUT {PARTS}@mappings?create=true",
+        f"GET {PATH}",
         f"PUT {PATH}?create=true",
+        f"POST /_index_template/_simulate_index/{STREAM}",
         "POST /_bulk",
         "POST /_bulk",
     ]
@@ -180,6 +191,57 @@ async def test_an_older_one_that_wins_the_race_is_updated() -> None:
     assert cluster.templates[f"expvastic-{STREAM}"]["_meta"]["version"] == VERSION
 
 
+async def test_parts_that_others_made_or_newer_ones_are_left_alone() -> None:
+    cluster = FakeCluster()
+    theirs: dict[str, Any] = {"template": {}, "_meta": {"managed_by": "somebody"}}
+    newer: dict[str, Any] = {"template": {}, "_meta": {"managed_by": "expvastic", "version": VERSION + 1}}
+    cluster.components = {f"expvastic-{STREAM}@settings": theirs, f"expvastic-{STREAM}@mappings": newer}
+
+    assert await record(cluster) == [Outcome.RECORDED]
+
+    assert list(cluster.components.values()) == [theirs, newer]
+    assert f"expvastic-{STREAM}" in cluster.templates
+
+
+async def test_parts_of_an_older_version_are_updated_before_the_template() -> None:
+    cluster = FakeCluster()
+    cluster.components[f"expvastic-{STREAM}@mappings"] = {"template": {}, **installed(VERSION - 1, stream=False)}
+
+    await record(cluster)
+
+    assert cluster.components[f"expvastic-{STREAM}@mappings"]["_meta"]["version"] == VERSION
+    assert cluster.asked.index(f"PUT {PARTS}@mappings") < cluster.asked.index(f"PUT {PATH}?create=true")
+
+
+async def test_a_policy_is_installed_where_streams_do_not_keep_to_a_time_themselves() -> None:
+    cluster = FakeCluster()
+
+    await record(cluster, index_name="app-%{+yyyy.MM.dd}", retention="36h")
+
+    assert list(cluster.policies) == ["expvastic-app-_"]
+    assert cluster.policies["expvastic-app-_"]["policy"]["phases"]["delete"]["min_age"] == "36h"
+    settings = cluster.components["expvastic-app-_@settings"]["template"]["settings"]
+    assert settings["index.lifecycle.name"] == "expvastic-app-_"
+
+
+async def test_twenty_at_once_install_it_once() -> None:
+    cluster = FakeCluster()
+    outcomes: list[list[Outcome]] = []
+
+    async def one(url: str) -> None:
+        async with make_recorder(url) as recorder:
+            outcomes.append([verdict.outcome for verdict in await recorder.record(make_containers(1))])
+
+    async with ScriptedServer(cluster) as server, anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(one, server.url)
+
+    assert len(outcomes) == 20
+    assert {outcome for [outcome] in outcomes} == {Outcome.RECORDED, Outcome.DUPLICATE}
+    wanted = build_pieces(IndexName(STREAM), Shape.STREAM, features_of(Product("elasticsearch", "9.5.3")))
+    assert {**cluster.components, **cluster.templates} == {piece.name: json.loads(piece.body) for piece in wanted}
+
+
 # -- when it may not be --
 
 
@@ -190,21 +252,37 @@ async def test_an_older_one_that_wins_the_race_is_updated() -> None:
         (f"PUT {PATH}", error(403, "security_exception", "unauthorized"), "403 security_exception: unauthorized", 403),
         (f"PUT {PATH}", error(400, "illegal_argument_exception", CLASH), "same priority [526]", 400),
         (f"PUT {PATH}", Answer("<html>no</html>", status=405), "405", 405),
+        (f"PUT {PARTS}@mappings", error(403, "security_exception", "no"), f"{STREAM}@mappings: 403", 403),
     ],
 )
-async def test_a_refused_template_drops_the_recorder_and_says_what_to_do(
+async def test_a_refused_template_blocks_the_destination_and_says_what_to_do(
     request_: str, answer: Answer, words: str, advice: int
 ) -> None:
     cluster = FakeCluster()
     cluster.faults[request_] = [answer]
 
-    with pytest.raises(RecorderLost) as raised:
+    async with ScriptedServer(cluster) as server, make_recorder(server.url) as recorder:
+        verdicts = await recorder.record(make_containers(2))
+        before = list(cluster.documents)
+        later = await recorder.record(make_containers(2))
+
+    assert [(verdict.outcome, verdict.reason) for verdict in verdicts] == [(Outcome.BLOCKED, "no usable template")] * 2
+    assert words in verdicts[0].detail
+    assert f"template expvastic-{STREAM}" in verdicts[0].detail
+    assert verdicts[0].detail.endswith(f"; {ADVICE[advice]}")
+    assert ("stronger credentials" in verdicts[0].detail) == (advice == 403)
+    assert verdicts[0].destination == STREAM
+    assert before == []
+    assert [verdict.outcome for verdict in later] == [Outcome.RECORDED] * 2
+
+
+async def test_refused_credentials_drop_the_recorder() -> None:
+    cluster = FakeCluster()
+    cluster.faults[f"GET {PATH}"] = [error(401, "security_exception")]
+
+    with pytest.raises(RecorderLost, match="the credentials were refused"):
         await record(cluster)
 
-    assert words in str(raised.value)
-    assert f"index template expvastic-{STREAM}" in str(raised.value)
-    assert str(raised.value).endswith(f"; {ADVICE[advice]}")
-    assert ("stronger credentials" in str(raised.value)) == (advice == 403)
     assert cluster.documents == []
 
 
@@ -255,7 +333,7 @@ async def test_a_template_that_changes_all_the_time_is_given_up_for_now() -> Non
         return error(404, "resource_not_found_exception")
 
     seen = Answer({"index_templates": [{"name": "x", "index_template": installed()}]})
-    cluster.faults[f"GET {PATH}"] = [vanish, seen] * 3
+    cluster.faults[f"GET {PATH}"] = [vanish, *[vanish, seen] * 3]
     cluster.faults[f"PUT {PATH}"] = [come_and_go] * 3
 
     with pytest.raises(RecordError, match="changes all the time"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -10,9 +11,11 @@ from typing import TypeVar
 import anyio
 
 from .. import logs
+from ..buffer import BatchSettings
 from ..clients.paths import why_httpx
 from ..clients.target import TargetSettings
 from ..config import Config, ReaderPlan
+from ..datatypes import Container
 from ..delivery import Delivery
 from ..engine import Engine
 from ..errors import RecordError
@@ -20,9 +23,11 @@ from ..logs import visible
 from ..pipeline import Pipeline
 from .flags import say
 from .ledger import compare_ledgers
+from .preflight import inspect_all
 from .source import configuration
 
 _Part = TypeVar("_Part")
+_MANY = BatchSettings(count=10_000, bytes=15_000_000)
 
 
 def main(options: argparse.Namespace) -> int:
@@ -73,7 +78,16 @@ async def _connect(pipeline: Pipeline) -> bool:
             group.start_soon(_try, f"reader {engine.name}", _poll, engine, results)
         for delivery in pipeline.deliveries.values():
             group.start_soon(_try, f"recorder {delivery.name}", _contact, delivery, results)
+    await inspect_all(pipeline.config.recorders, _polled(pipeline))
     return all(results)
+
+
+def _polled(pipeline: Pipeline) -> dict[str, list[Container]]:
+    """What waits for each recorder, which nobody is going to deliver."""
+    return {
+        name: [record.container for record in delivery.buffer.take(_MANY, math.inf)]
+        for name, delivery in pipeline.deliveries.items()
+    }
 
 
 async def _try(

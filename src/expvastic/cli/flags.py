@@ -20,6 +20,7 @@ COMMANDS = {
     "run": ("run", "poll and deliver until stopped (the default)"),
     "once": ("run", "poll each reader once, deliver everything, exit"),
     "check": ("check", "validate the configuration and print the plan"),
+    "setup": ("setup", "install what the destinations need: index templates, with stronger credentials perhaps"),
     "read": ("read", "poll one page and print its names, kinds, units and values"),
     "buffer": ("buffer", "see to what waits in state_dir, and to what was refused"),
     "replay": ("replay", "send the output of a file recorder to another recorder"),
@@ -45,7 +46,7 @@ QUICK = {
     "timeout": ("30s", "time that a poll or a delivery may take"),
     "backoff": ("15", "failures in a row before polls are spaced out, or the recorder is dropped"),
 }
-_WITH_FILE = {"run", "once", "check"}
+_WITH_FILE = {"run", "once", "check", "setup"}
 _OF_A_FILE = {"buffer", "replay"}  # which is not to be done without
 _GO = re.compile(r"-([a-z][a-z-]+)(=.*)?", re.DOTALL)
 
@@ -131,6 +132,8 @@ def _parser(command: str, *, is_top: bool) -> _Parser:
         )
         text = "instead, compare what was recorded in the last 24 hours with what the destinations hold"
         either.add_argument("--ledger", action="store_true", help=text)
+    elif command == "setup":
+        _add_setup(parser)
     elif command == "buffer":
         _add_buffer(parser)
     elif command == "replay":
@@ -167,6 +170,12 @@ def _shard(text: str) -> Shard:
         return parse_shard(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _add_setup(parser: _Parser) -> None:
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--print", action="store_true", help="install nothing, print the requests that would")
+    only.add_argument("--diff", action="store_true", help="install nothing, print how what is there differs")
 
 
 def _add_read(parser: _Parser) -> None:

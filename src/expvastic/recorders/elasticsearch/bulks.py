@@ -10,6 +10,7 @@ import msgspec
 
 from ...datatypes import Container
 from .destination import IndexName
+from .template import EVENT_ID
 
 # A connection that is cut in a bulk no larger than this was not cut for its size.
 ALWAYS_TAKEN = 512 * 1024
@@ -78,10 +79,18 @@ class Bulk:
     def body(self) -> bytes:
         return b"".join(self.lines)
 
+    @classmethod
+    def for_series(cls, batch: Sequence[Container], name: str) -> Bulk:
+        """The bulk that adds every container's document to a time series, which gives ids itself; ours goes inside."""
+        head = b'{"create":{"_index":%b}}\n{"%b":' % (_encode(name), EVENT_ID.encode())
+        lines = [b"%b%b,%b\n" % (head, _encode(container.id), container.document[1:]) for container in batch]
+        return cls(lines, [name] * len(lines), sum(map(len, lines)))
+
     @property
     def first_action(self) -> bytes:
-        """What names the first document."""
-        return self.lines[0].partition(b"\n")[0]
+        """What names the first document: its action, and the first value in it."""
+        action, _, document = self.lines[0].partition(b"\n")
+        return action + document.partition(b",")[0]
 
     def pieces(self, ceiling: float) -> Iterator[Bulk]:
         """This bulk in pieces no larger than the ceiling, in order; a document that is larger is a piece of its own."""

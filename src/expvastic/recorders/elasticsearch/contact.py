@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -14,18 +15,40 @@ if TYPE_CHECKING:
 
 _LONGEST = 40  # characters of a name or a version
 _OLDEST = 7  # major version of Elasticsearch; OpenSearch's count began anew
+_SERVERLESS = "serverless"
+_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
+_NAMES = {"elasticsearch": "Elasticsearch", "opensearch": "OpenSearch"}
 
 
 class Product(NamedTuple):
-    """What a cluster says it is: ``elasticsearch`` or ``opensearch``, and its version; both empty if it may not say."""
+    """What a cluster says it is: ``elasticsearch`` or ``opensearch``, and its version; both empty if it may not say.
+
+    Serverless has no version but that word: its number stays while it changes.
+    """
 
     name: str = ""
     version: str = ""
+
+    @property
+    def is_serverless(self) -> bool:
+        return self.version == _SERVERLESS
+
+    @property
+    def release(self) -> tuple[int, int]:
+        """The version's first two numbers; zero where it has none."""
+        found = _RELEASE.match(self.version)
+        return (int(found[1]), int(found[2])) if found else (0, 0)
+
+    def __str__(self) -> str:
+        if not self.name:
+            return "a cluster that may not say what it is"
+        return f"{_NAMES.get(self.name, self.name)} {self.version}"
 
 
 class _Version(msgspec.Struct):
     number: str
     distribution: str = "elasticsearch"
+    build_flavor: str = ""
 
 
 class _Root(msgspec.Struct):
@@ -65,7 +88,8 @@ def _read_product(answer: Answer) -> Product:
         raise RecordError(
             f"{answer.endpoint}: something answers that is neither Elasticsearch nor OpenSearch; check the endpoint"
         ) from error
-    product = Product(tidy(version.distribution)[:_LONGEST], tidy(version.number)[:_LONGEST])
+    number = _SERVERLESS if version.build_flavor == _SERVERLESS else tidy(version.number)[:_LONGEST]
+    product = Product(tidy(version.distribution)[:_LONGEST], number)
     major = product.version.partition(".")[0]
     if product.name == "elasticsearch" and major.isdecimal() and int(major) < _OLDEST:
         raise RecordError(f"{answer.endpoint}: Elasticsearch {product.version} is too old; 7.17 or newer is needed")

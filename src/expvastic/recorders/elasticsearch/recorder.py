@@ -12,14 +12,29 @@ import anyio.to_thread
 
 from ...datatypes import Container
 from ...errors import RecordError
-from ...recorder import Counted, Recorder, Searched, Verdict
+from ...recorder import (
+    Counted,
+    Finding,
+    Inspected,
+    Outcome,
+    Provision,
+    Provisioned,
+    Recorder,
+    Searched,
+    Survey,
+    Verdict,
+)
 from .contact import Product, make_contact
 from .counting import count_by_minute
 from .destination import index_of
-from .provision import settle_template
+from .preflight import inspect
+from .provision import TemplateRefused, check_series, settle_templates
 from .search import find_recorded
 from .sending import Sender
-from .settings import ElasticsearchSettings
+from .series import SeriesSender
+from .settings import ElasticsearchSettings, Mode
+from .survey import provide, survey
+from .template import sibling_of
 from .whereabouts import whereabouts_of
 
 if TYPE_CHECKING:
@@ -28,7 +43,7 @@ if TYPE_CHECKING:
 _CLOSE_LIMIT = 1.0  # seconds
 
 
-class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
+class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, Provisioned, Inspected):
     """One index or data stream of a cluster.
 
     The template is settled with the first batch, so that entering writes nothing.
@@ -41,9 +56,10 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
         super().__init__(settings)
         self.product = Product()
         self._index = index_of(settings)
-        self._sender = Sender(settings, self._index)
+        self._series = SeriesSender(settings, self._index) if settings.mode is Mode.TIME_SERIES else None
+        self._sender = self._series or Sender(settings, self._index)
         self._cluster: Cluster | None = None
-        self._is_settled = not settings.manage_template
+        self._is_settled = not settings.manage_template and not self._series
         self._settling = anyio.Lock()
 
     @property
@@ -73,27 +89,50 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted):
         if not batch:
             return []
         if not self._is_settled:
-            await self._settle(cluster)
+            try:
+                await self._settle(cluster)
+            except TemplateRefused as error:
+                return [self._block(container, str(error)) for container in batch]
         return await self._sender.send(cluster, batch)
 
     async def find(self, batch: Sequence[Container]) -> Sequence[bool]:
+        if self._series:
+            return await self._series.find(self._entered_cluster(), batch)
         destinations = [self._index.of(container) for container in batch]
         ids = [container.id for container in batch]
         return await find_recorded(self._entered_cluster(), whereabouts_of(self.settings), ids, destinations)
 
     async def count_by_minute(self, agent_id: str, since: int, until: int) -> Mapping[int, int]:
-        return await count_by_minute(self._entered_cluster(), self._index.pattern, agent_id, since, until)
+        pattern = f"{self._index.pattern},{sibling_of(self._index).text}" if self._series else self._index.pattern
+        return await count_by_minute(self._entered_cluster(), pattern, agent_id, since, until)
+
+    async def survey(self) -> Survey:
+        return await survey(self._entered_cluster(), self.product, self._index, self.settings)
+
+    async def provide(self, provision: Provision) -> None:
+        await provide(self._entered_cluster(), self.product, self._index, self.settings, provision)
+
+    async def inspect(self, batch: Sequence[Container]) -> Sequence[Finding]:
+        return await inspect(self._entered_cluster(), self.product, self._index, self.settings, batch)
 
     def _entered_cluster(self) -> Cluster:
         if self._cluster is None:
             raise RecordError(f"{self.destination}: not entered", in_doubt=False)
         return self._cluster
 
+    def _block(self, container: Container, why: str) -> Verdict:
+        """Nothing was sent, and nothing is to be sent soon: types guessed from the first values would stay."""
+        destination = self._index.of(container)
+        return Verdict(Outcome.BLOCKED, reason="no usable template", detail=why, destination=destination)
+
     async def _settle(self, cluster: Cluster) -> None:
         async with self._settling:
             if not self._is_settled:
                 with _before_any_bulk():
-                    await settle_template(cluster, self._index, self.settings.mode)
+                    if self.settings.manage_template:
+                        await settle_templates(cluster, self.product, self._index, self.settings)
+                    if self._series:
+                        await check_series(cluster, self._index)
                 self._is_settled = True
 
 

@@ -5,6 +5,7 @@ What a bulk was answered stands, whatever becomes of the next one: nothing that 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +23,7 @@ from .contact import make_contact
 from .destination import IndexName
 from .settings import ElasticsearchSettings
 from .suspects import LEAST, suspects_of
-from .verdicts import FILTER_PATH, find_written, judge_items, read_items
+from .verdicts import FILTER_PATH, Item, find_written, judge_items, read_items
 from .whereabouts import whereabouts_of
 
 if TYPE_CHECKING:
@@ -36,18 +37,27 @@ class Sender:
     """Sends the batches of one recorder; several may be under way at once.
 
     A bulk that is too large for the server is cut up, and the following ones are no larger than what went through.
+    ``build`` makes the bulk of a batch, ``judge`` the verdicts on its items, where they are not to be the usual ones.
     """
 
     def __init__(
-        self, settings: ElasticsearchSettings, index: IndexName, clock: Callable[[], float] = anyio.current_time
+        self,
+        settings: ElasticsearchSettings,
+        index: IndexName,
+        clock: Callable[[], float] = anyio.current_time,
+        *,
+        build: Callable[[Sequence[Container]], Bulk] | None = None,
+        judge: Callable[[Sequence[Item], Sequence[str]], list[Verdict]] = judge_items,
     ) -> None:
-        self._index = index
+        self._build = build or functools.partial(Bulk.of, index=index)
+        self._judge = judge
         self._clock = clock
         self._compress = settings.compress
         self._ceiling = Ceiling()
         self._suspects = suspects_of(settings)
         self._whereabouts = whereabouts_of(settings)
-        self._target = f"/_bulk?filter_path={FILTER_PATH}"
+        # Ids that are ours need not come back.
+        self._target = f"/_bulk?filter_path={FILTER_PATH}{',items.*._id' if build else ''}"
         if settings.pipeline:
             self._target += f"&pipeline={quote(settings.pipeline, safe='')}"
 
@@ -57,7 +67,7 @@ class Sender:
         What is left when half of the caller's time is gone is put off: were it cancelled, the answers would be lost.
         """
         verdicts: list[Verdict] = []
-        left = deque(Bulk.of(batch, self._index).pieces(self._ceiling.bytes))
+        left = deque(self._build(batch).pieces(self._ceiling.bytes))
         begun = self._clock()
         late = begun + (anyio.current_effective_deadline() - begun) / 2
         refused = math.inf  # bytes; the server takes no documents as large as this
@@ -106,7 +116,7 @@ class Sender:
         else:
             self._ceiling.went_through(bulk)
         self._whereabouts.saw(find_written(items, bulk.destinations))
-        return judge_items(items, bulk.destinations)
+        return self._judge(items, bulk.destinations)
 
     async def _request(self, cluster: Cluster, bulk: Bulk) -> Answer:
         if not self._compress:

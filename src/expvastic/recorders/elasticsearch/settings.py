@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, WithJson
 from ...clients.endpoint import Endpoint, EndpointText
 from ...clients.target import Proxy
 from ...clients.tls import Fingerprint, Tls
-from ...settings import SettingsModel, parse_words
+from ...settings import Duration, SettingsModel, parse_words
 from .aws import AwsSettings
 from .cloud import parse_cloud_id
 from .destination import IndexName
@@ -25,6 +25,7 @@ class Mode(enum.StrEnum):
     AUTO = "auto"
     DATA_STREAM = "data_stream"
     INDEX = "index"
+    TIME_SERIES = "time_series"
 
 
 def spell_address(endpoint: Endpoint) -> str:
@@ -102,8 +103,8 @@ class ElasticsearchSettings(SettingsModel):
     different ones all further ones are `_other`. At least three characters stand before the first date or field, for
     the index template is for all names that begin so."""
     mode: Mode = Mode.AUTO
-    """What that is: `index`, `data_stream`, or `auto`: an index if there is an index or alias of the name or if it
-    holds a date, else a data stream."""
+    """What that is: `index`, `data_stream`, `time_series` (Elasticsearch 8.7 and newer), or `auto`: an index if there
+    is an index or alias of the name or if it holds a date, else a data stream."""
     username: Annotated[str, AfterValidator(_check_username)] | None = None
     """For basic authentication, with `password`; or both in the endpoint."""
     password: SecretStr | None = None
@@ -135,7 +136,10 @@ class ElasticsearchSettings(SettingsModel):
     """The ingest pipeline that documents pass through."""
     manage_template: bool = True
     """Install and update the index template that goes with `index_name`. If false, types are up to the templates that
-    are there."""
+    are there. See `expvastic setup`."""
+    retention: Annotated[Duration, Field(ge=60)] | None = None
+    """How long documents are kept, such as `30d`, at least a minute: by the data stream itself from Elasticsearch 8.14
+    on, else by an ILM policy; not on OpenSearch. If it is not given, the cluster deletes nothing."""
 
     @property
     def nodes(self) -> tuple[Endpoint, ...]:
@@ -200,6 +204,17 @@ class ElasticsearchSettings(SettingsModel):
             raise ValueError("give either endpoint or cloud_id")
         if self.is_collection and self.mode is Mode.DATA_STREAM:
             raise ValueError("a collection of Amazon OpenSearch Serverless has no data streams; write mode: index")
+        return self
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if self.mode is Mode.TIME_SERIES:
+            index = IndexName(self.index_name)
+            if index.dated or index.fields:
+                raise ValueError(
+                    "mode: time_series goes with a name without a date or field; the cluster itself begins new indices"
+                )
+            IndexName(f"{index.text}-plain")
         return self
 
     @model_validator(mode="after")

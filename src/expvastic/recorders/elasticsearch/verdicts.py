@@ -74,6 +74,7 @@ class Item(msgspec.Struct, gc=False):
 
     status: int
     index: str = msgspec.field(name="_index", default="")
+    id: str | None = msgspec.field(name="_id", default=None)
     error: _Error | None = None
     failure_store: str = ""
 
