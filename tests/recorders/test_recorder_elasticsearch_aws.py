@@ -140,7 +140,7 @@ async def test_a_compressed_bulk_is_recorded(domain: Domain, server: ScriptedSer
 async def test_a_wrong_secret_drops_the_recorder(server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
 
-    async with make_recorder(server.url, aws=AWS) as recorder:
+    async with make_recorder(server.url, aws=AWS, manage_template=False) as recorder:
         with pytest.raises(RecorderLost, match="signature we calculated does not match") as raised:
             await recorder.record(make_containers(1))
 

@@ -86,6 +86,9 @@ class Expiry:
 
 def alike(containers: Sequence[Container]) -> Iterator[tuple[str, int, int]]:
     """Reader, minute (in microseconds) and count of containers that follow one another."""
+    if len(containers) == 1:
+        yield containers[0].reader, containers[0].time // MINUTE * MINUTE, 1
+        return
     reader, minute, count = "", 0, 0
     for container in containers:
         if container.reader != reader or not minute <= container.time < minute + MINUTE:

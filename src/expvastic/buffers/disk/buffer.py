@@ -97,7 +97,7 @@ class DiskBuffer(Buffer):
         self._next = found.next
         self.errors.update(found.errors)
         self._departures.tell_corrupt(found.corrupt)
-        self._reading.wall_offset = self._wall() - now
+        self._reading.clock.begin(self._wall() - now)
         self._fresh_bytes = None
         self._is_open = True
         self._departures.tidy()
@@ -122,7 +122,9 @@ class DiskBuffer(Buffer):
         containers = poll.containers
         lost_for = ""
         if containers or poll.knowledge:
-            lost_for = self._write(len(containers), encode_put(poll, self._next, int(self._wall() * 1e6)))
+            wall = self._wall()
+            self._reading.clock.note(self._next, wall - now)
+            lost_for = self._write(len(containers), encode_put(poll, self._next, int(wall * 1e6)))
             if lost_for:
                 self._departures.turn_away(containers, lost_for)
             elif containers:
@@ -202,7 +204,8 @@ class DiskBuffer(Buffer):
         return self._mending.begin_sync() if self._sync != "never" and self._is_open else None
 
     def end_sync(self, error: OSError | None) -> None:
-        self._mending.end_sync(error)
+        if self._is_open:
+            self._mending.end_sync(error)
 
     def _write(self, count: int, data: bytes) -> str:
         """Store a put; returns why that cannot be done, if so."""
@@ -233,7 +236,8 @@ class DiskBuffer(Buffer):
         spans, in_memory = self._line.fresh.spans, self._tail.first
         if spans[0].first < in_memory:
             return -math.inf  # from an earlier process, or far behind
-        if self._fresh_bytes is None:
+        if self._fresh_bytes is None or self._line.was_cut:
+            self._line.was_cut = False
             self._fresh_bytes = sum(
                 len(container.document) for span in spans for _, container, _ in self._tail.read(span.first, span.end)
             )
@@ -266,11 +270,12 @@ class DiskBuffer(Buffer):
 
     def _take_back(self, records: Iterable[Record]) -> list[Range]:
         """Let records that are out be out no longer; returns their numbers."""
-        numbers: list[int] = []
-        for record in records:
-            self._out.remove(record)
-            numbers.append(record.number)
-        found = runs(sorted(numbers))
+        records = [*records]
+        left = len(self._out) - len(records)
+        self._out.difference_update(records)
+        if len(self._out) != left:
+            raise KeyError("a record is not out")
+        found = runs(sorted([record.number for record in records]))
         for first, end in found:
             self._store.segments.mark_out(first, end, -1)
         return found
@@ -281,5 +286,5 @@ class DiskBuffer(Buffer):
 
     def _tried(self) -> Iterator[Span]:
         yield from self._line.tried()
-        for first, end in runs(sorted(record.number for record in self._out)):
+        for first, end in runs(sorted([record.number for record in self._out])):
             yield Span(first, end, 1, in_doubt=True)

@@ -55,8 +55,10 @@ class Commits:
         self.step = Step()
         self.offers: Counter[tuple[str, int]] = Counter()  # by reader and minute, not told of yet
         self._new_polls: dict[str, PollTold] = {}
-        self.is_behind = True
-        """Whether the progress that is written lacks something."""
+        self._lacks = True
+        """Whether steps are missing in the progress that is written: no later one may follow."""
+        self._is_suspect = False
+        """Whether the disk may have lost some of it, or some of a segment that it tells of."""
         self._store = store
         self._folder = store.folder
         self._ledger = ledger
@@ -72,14 +74,19 @@ class Commits:
         self.ceiling = max_bytes
 
     @property
-    def reserve(self) -> int:
-        """Bytes to be left free for progress to be written."""
-        most = 2 * (self._log_limit + self._checkpoint_size + self._checkpoint_size // 4 + 1024)
-        return max(0, most - self._written)
+    def is_behind(self) -> bool:
+        """Whether it does not do to bring to the disk the progress that is written."""
+        return self._lacks or self._is_suspect
 
     @property
-    def _written(self) -> int:
-        return (self._log.size if self._log else 0) + self._folder.doomed_progress
+    def reserve(self) -> int:
+        """Bytes to be left free for progress to be written."""
+        written = (self._log.size if self._log else 0) + self._folder.doomed_progress
+        return max(0, 2 * (self._log_limit + self._checkpoint_most) - written)
+
+    @property
+    def _checkpoint_most(self) -> int:
+        return self._checkpoint_size + self._checkpoint_size // 4 + 1024
 
     def begin(self, next_number: int) -> None:
         """Write the first file, beside those of an earlier process. Raises OSError."""
@@ -88,7 +95,9 @@ class Commits:
         self.ceiling = max(self._max_bytes, self._folder.bytes + self.reserve)
 
     def polled(self, poll: Poll) -> None:
-        """A reader's poll was put."""
+        """A reader's poll was put; one without a number is of no reader's own."""
+        if not poll.number:
+            return
         self.polls[poll.reader] = (poll.number, poll.knowledge)
         self._new_polls[poll.reader] = PollTold(poll.reader, poll.number, poll.knowledge)
 
@@ -108,10 +117,10 @@ class Commits:
         """Write the step, and the ledger's changes with it, as one."""
         self.step.ledger = self._ledger.take_changes()
         step, self.step = self.step, Step()
-        if step == Step() and not self.is_behind:
+        if step == Step() and not self._lacks:
             return
-        if self.is_behind or not self._add(encode_entry(step)):
-            self.is_behind = True
+        if self._lacks or not self._add(encode_entry(step)):
+            self._lacks = True
             self.catch_up()
 
     def catch_up(self, *, at_once: bool = False) -> None:
@@ -125,19 +134,28 @@ class Commits:
             self._next_try = self._clock() + _PAUSE
 
     def renew(self) -> None:
-        """Write how all stands, for what was written may be lost, or is all that is to be written."""
-        self.is_behind = True
+        """Write how all stands, for files are not where they were, or it is all that is to be written."""
+        self._is_suspect = True
         self.catch_up(at_once=True)
 
     def sync_now(self) -> bool:
         """Bring the progress to the disk; false if it lacks something or the disk fails."""
-        if self.is_behind or self._log is None:
-            return False
-        return not self._folder.sync_now([self._log]).has_failed
+        for _ in range(2):
+            self.catch_up()
+            if self.is_behind or self._log is None:
+                return False
+            if not self._folder.sync_now(self._log):
+                return True
+            self._errors["sync"] += 1
+            self._is_suspect = True
+        self._next_try = self._clock() + _PAUSE
+        return False
 
-    def is_log(self, target: OpenFile) -> bool:
-        """Whether this is the file that is being written."""
-        return target is self._log
+    def suspect(self, failed: Iterable[Path]) -> None:
+        """The disk may have lost some of these files; what is written of the progress is written anew."""
+        if self._log and self._log.path in failed:
+            self._is_suspect = True
+            self.catch_up()
 
     def close(self) -> None:
         """Close the file."""
@@ -160,7 +178,7 @@ class Commits:
         return True
 
     def _has_room_for_new(self) -> bool:
-        return self._folder.bytes + self._checkpoint_size + self._checkpoint_size // 4 + 1024 <= self.ceiling
+        return self._folder.bytes + self._checkpoint_most <= self.ceiling
 
     def _begin_file(self, *, is_first: bool = False) -> None:
         data = FILE_HEADER + encode_entry(self._checkpoint())
@@ -184,19 +202,18 @@ class Commits:
             self._folder.close(self._log)
             self._folder.doom(self._log.path, self._log.size, is_progress=True)
         self._log = new
-        self.is_behind = False
+        self._lacks = self._is_suspect = False
 
     def _remove_settled(self) -> None:
         """Where all is full, what is settled is of less use than room for the progress that says so."""
-        self._folder.remove([doomed for doomed in self._folder.doomed if not doomed.is_progress])
+        self._folder.remove([doomed for doomed in self._folder.doomed if doomed.is_settled])
 
     def _rename(self, new: OpenFile, path: Path) -> None:
         try:
             self._folder.rename(new, path)
         except OSError:
             self._folder.close(new)
-            self._folder.doom(new.path, new.size, is_progress=True)
-            self._folder.remove([self._folder.doomed[-1]])
+            self._folder.abandon(new)
             raise
 
     def _checkpoint(self) -> Checkpoint:

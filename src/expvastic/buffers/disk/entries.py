@@ -15,6 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from isal import isal_zlib
 
 from ...datatypes import Container, Poll
+from .making import make_container
 
 SEGMENT_MAGIC = b"\xe7vastsg\n"
 VERSION = 1
@@ -53,6 +54,11 @@ class Entry(NamedTuple):
     offset: int
     lengths: tuple[int, int, int]
     body: bytes
+
+    @property
+    def put_end(self) -> int:
+        """The number behind the last record of its put."""
+        return self.number + self.follow
 
     def name(self) -> tuple[str, str]:
         """The container's id and reader; of a poll, its reader with an empty id."""
@@ -159,9 +165,7 @@ def make_stored(
     name, reader, kinds = lengths
     reader += name
     kinds += reader
-    container = Container(
-        body[:name].decode(), time, body[name:reader].decode(), body[kinds:], (), (), body[reader:kinds]
-    )
+    container = make_container(body[:name].decode(), time, body[name:reader].decode(), body[kinds:], body[reader:kinds])
     return _new(Stored, (number, container, wall, offset))
 
 

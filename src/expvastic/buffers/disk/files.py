@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -57,7 +58,12 @@ class SystemFiles:
     """The files of this machine."""
 
     def make_folder(self, folder: Path) -> None:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if folder.is_dir():
+            return
+        self.make_folder(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        with contextlib.suppress(OSError):  # one that may not be read
+            self.sync_folder(folder.parent)
 
     def list(self, folder: Path) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -21,6 +21,7 @@ class OpenFile:
     is_progress: bool = False
     is_spoilt: bool = False
     """Whether there may be bytes beyond its size that could not be taken away."""
+    is_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,45 +30,70 @@ class Doomed:
 
     path: Path
     size: int
-    is_progress: bool
+    is_progress: bool = False
+    is_settled: bool = False
+    """Whether it may go before that, if need be: nobody will miss what is in it."""
 
 
 @dataclass(slots=True)
 class Job:
-    """Brings to the disk what was written when it was made; data before progress."""
+    """Brings to the disk what was written when it was made; data before progress.
+
+    It opens the files itself: whoever writes them may close or remove them meanwhile, and need not wait for its end.
+    """
 
     files: Files
     folder: Path
     targets: list[OpenFile]
+    unsure: list[Path]
     with_folder: bool
     doomed: tuple[Doomed, ...]
-    failed: list[OpenFile] = field(default_factory=list)
+    paths: list[Path] = field(init=False)
+    failed: list[Path] = field(default_factory=list)
+    """Of which the disk may have lost some."""
+    unopened: list[Path] = field(default_factory=list)
     folder_failed: bool = False
-    has_run: bool = False
+    is_done: bool = False
+
+    def __post_init__(self) -> None:
+        self.paths = [*self.unsure, *(target.path for target in self.targets)]
 
     @property
     def has_failed(self) -> bool:
         """Whether anything of it failed."""
-        return bool(self.failed) or self.folder_failed
+        return bool(self.failed or self.unopened or self.folder_failed)
 
     def __call__(self) -> None:
         """Do it. Raises OSError, after all was tried."""
         failure: OSError | None = None
-        self.has_run = True
-        for target in self.targets:
-            try:
-                self.files.sync(target.file)
-            except OSError as error:
-                self.failed.append(target)
-                failure = error
+        for path in self.paths:
+            failure = self._sync(path) or failure
         try:
             if self.with_folder:
                 self.files.sync_folder(self.folder)
         except OSError as error:
             self.folder_failed = True
             failure = error
+        self.is_done = True
         if failure:
             raise failure
+
+    def _sync(self, path: Path) -> OSError | None:
+        try:
+            file = self.files.open(path)
+        except FileNotFoundError:  # removed meanwhile
+            return None
+        except OSError as error:
+            self.unopened.append(path)
+            return error
+        try:
+            self.files.sync(file)
+        except OSError as error:
+            self.failed.append(path)
+            return error
+        finally:
+            self.files.close(file)
+        return None
 
 
 class Folder:
@@ -78,20 +104,16 @@ class Folder:
         self.path = path
         self.bytes = 0
         self.doomed: list[Doomed] = []
+        self.doomed_progress = 0  # bytes of progress files that are to be removed
         self._dirty: list[OpenFile] = []
         self._is_dirty = False  # the folder itself
+        self._unsure: list[Path] = []  # dirty, perhaps, by an earlier process
         self._job: Job | None = None
-        self._closing: list[OpenFile] = []
 
     @property
     def is_clean(self) -> bool:
         """Whether all that was written is on the disk itself."""
-        return not (self._dirty or self._is_dirty)
-
-    @property
-    def doomed_progress(self) -> int:
-        """Bytes of progress files that are to be removed."""
-        return sum(doomed.size for doomed in self.doomed if doomed.is_progress)
+        return not (self._dirty or self._unsure or self._is_dirty)
 
     def create(self, path: Path, data: bytes, *, is_progress: bool = False) -> OpenFile:
         """A new file with its first bytes; none if they cannot be written."""
@@ -100,9 +122,7 @@ class Folder:
             self.append(target, data)
         except OSError:
             self.close(target)
-            self.bytes -= target.size
-            with contextlib.suppress(OSError):
-                self.files.remove(path)
+            self.abandon(target)
             raise
         self._is_dirty = True
         return target
@@ -131,21 +151,29 @@ class Folder:
         self._is_dirty = True
 
     def close(self, target: OpenFile) -> None:
-        """Close a file, as soon as nobody brings it to the disk any more; what was not brought there is left to be."""
+        """Close a file; what was not brought to the disk is left to be."""
         if target in self._dirty:
             self._dirty.remove(target)
-        if self._job and target in self._job.targets:
-            self._closing.append(target)
-        else:
-            self.files.close(target.file)
+        target.is_closed = True
+        self.files.close(target.file)
 
     def is_dirty(self, target: OpenFile) -> bool:
         """Whether some of a file may not be on the disk itself."""
         return target in self._dirty or (self._job is not None and target in self._job.targets)
 
-    def doom(self, path: Path, size: int, *, is_progress: bool = False) -> None:
+    def doubt(self, path: Path) -> None:
+        """An earlier process wrote a file, and may not have brought it to the disk."""
+        self._unsure.append(path)
+
+    def doom(self, path: Path, size: int, *, is_progress: bool = False, is_settled: bool = False) -> None:
         """Have a file removed once it is safe to."""
-        self.doomed.append(Doomed(path, size, is_progress))
+        self.doomed.append(Doomed(path, size, is_progress, is_settled))
+        self.doomed_progress += size * is_progress
+
+    def abandon(self, target: OpenFile) -> None:
+        """Remove a file that is of no use, and was closed."""
+        self.doom(target.path, target.size, is_progress=target.is_progress)
+        self.remove([self.doomed[-1]])
 
     def remove(self, doomed: Iterable[Doomed]) -> None:
         """Remove files for good; those that cannot be stay doomed."""
@@ -156,17 +184,25 @@ class Folder:
                 self.files.remove(one.path)
                 self.doomed.remove(one)
                 self.bytes -= one.size
+                self.doomed_progress -= one.size * one.is_progress
                 self._is_dirty = True
 
-    def sync_now(self, targets: Iterable[OpenFile]) -> Job:
-        """Bring some files to the disk at once; the job says what failed."""
-        with_folder = self._is_dirty or (self._job is not None and self._job.with_folder)
-        job = Job(self.files, self.path, [target for target in targets if self.is_dirty(target)], with_folder, ())
-        self._forget_dirt(job)
-        with contextlib.suppress(OSError):
-            job()
-        self._is_dirty = self._is_dirty or job.folder_failed
-        return job
+    def sync_now(self, target: OpenFile) -> list[Path]:
+        """Bring a file, and its place in the folder, to the disk at once; returns which of the two failed."""
+        failed: list[Path] = []
+        if self.is_dirty(target):
+            self._dirty = [dirty for dirty in self._dirty if dirty is not target]
+            try:
+                self.files.sync(target.file)
+            except OSError:
+                failed.append(target.path)
+        if self._is_dirty or (self._job is not None and self._job.with_folder):
+            try:
+                self.files.sync_folder(self.path)
+            except OSError:
+                failed.append(self.path)
+            self._is_dirty = self.path in failed
+        return failed
 
     def begin(self, *, may_remove: bool) -> Job | None:
         """A job for all that is dirty; None if there is nothing to do, or one is under way."""
@@ -174,30 +210,26 @@ class Folder:
         if self._job or (self.is_clean and not doomed):
             return None
         targets = sorted(self._dirty, key=lambda target: target.is_progress)
-        self._job = Job(self.files, self.path, targets, self._is_dirty, doomed)
-        self._forget_dirt(self._job)
+        self._job = Job(self.files, self.path, targets, self._unsure, self._is_dirty, doomed)
+        self._dirty, self._unsure, self._is_dirty = [], [], False
         return self._job
 
-    def end(self, error: OSError | None) -> list[OpenFile]:
+    def end(self, error: OSError | None) -> list[Path]:
         """The job that was begun is over, or was given up; returns the files of which the disk may have lost some."""
         job = self._job
         if job is None:
             return []
         self._job = None
-        if not job.has_run:
-            self._dirty = [*job.targets, *(target for target in self._dirty if target not in job.targets)]
-            self._is_dirty = self._is_dirty or job.with_folder
-        elif error and not job.has_failed:
-            job.failed += job.targets
-        self._is_dirty = self._is_dirty or job.folder_failed
-        for target in self._closing:
-            self.files.close(target.file)
-        failed = [target for target in job.failed if target not in self._closing]
-        self._dirty = [target for target in self._dirty if target not in self._closing]
-        self._closing = []
-        if job.has_run and not job.has_failed:
+        missed = job.unopened if job.is_done else job.paths
+        again = [target for target in job.targets if target.path in missed and not target.is_closed]
+        self._dirty = [*again, *(target for target in self._dirty if target not in again)]
+        self._unsure += [path for path in job.unsure if path in missed]
+        self._is_dirty = self._is_dirty or job.folder_failed or (job.with_folder and not job.is_done)
+        if not job.is_done:
+            return []
+        if error is None and not job.has_failed:
             self.remove(job.doomed)
-        return failed
+        return job.failed
 
     def give_up_job(self) -> None:
         """Nobody runs the job that was begun any more."""
@@ -211,7 +243,3 @@ class Folder:
             target.is_spoilt = True
             target.size += written
             self.bytes += written
-
-    def _forget_dirt(self, job: Job) -> None:
-        self._dirty = [target for target in self._dirty if target not in job.targets]
-        self._is_dirty = False

@@ -14,9 +14,9 @@ from .entries import Stored, Walk, make_stored
 from .files import Files, SystemFiles
 from .recovery import Found, Vanished, recover
 from .segments import Segment, segment_path
-from .survey import unusable
+from .survey import survey, unusable
 
-_TRIES = 5
+_TRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,13 @@ def inspect(folder: Path, *, files: Files | None = None) -> Stock:
             if not is_last:
                 continue
             oldest = newest = None
-        survey = found.survey
+        files_found = found.survey
         return Stock(
             waiting=sum(segment.left for segment in found.segments),
-            bytes=sum((*survey.segments.values(), *survey.progress.values(), *survey.unfinished.values())),
-            segments=len(survey.segments),
+            bytes=sum(
+                (*files_found.segments.values(), *files_found.progress.values(), *files_found.unfinished.values())
+            ),
+            segments=len(files_found.segments),
             oldest=oldest.time if oldest else 0,
             newest=newest.time if newest else 0,
         )
@@ -83,7 +85,7 @@ def _look(files: Files, folder: Path, ledger: Ledger, *, strict: bool) -> Found:
             found = recover(files, folder, ledger, strict=strict and not is_last)
         except (Vanished, FileNotFoundError) as error:
             if isinstance(error, FileNotFoundError) and is_last:
-                raise StateError(f"{folder} holds no buffer: check state_dir, and the recorder's name") from None
+                raise StateError(_none_in(files, folder)) from None
             continue
         except OSError as error:
             raise unusable(folder, error) from error
@@ -91,6 +93,16 @@ def _look(files: Files, folder: Path, ledger: Ledger, *, strict: bool) -> Found:
             raise StateError(f"{folder} holds no buffer: check state_dir, and the recorder's name")
         return found
     raise AssertionError("the last try returns or raises")
+
+
+def _none_in(files: Files, folder: Path) -> str:
+    try:
+        is_busy = not survey(files, folder).is_empty
+    except OSError:
+        is_busy = False
+    if is_busy:
+        return f"{folder} changes faster than it can be read: try again"
+    return f"{folder} holds no buffer: check state_dir, and the recorder's name"
 
 
 def _tries() -> Iterator[bool]:

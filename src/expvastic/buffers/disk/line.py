@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -28,15 +29,15 @@ class Group:
         return self.spans[0].first
 
     def add(self, span: Span, may_join: Callable[[int, int], bool]) -> None:
-        """Put a span in its place; joined to its neighbour if nothing but settled records is between them."""
-        place = len(self.spans)
-        while place and self.spans[place - 1].first > span.first:
-            place -= 1
-        before = self.spans[place - 1] if place else None
-        if before and before[2:] == span[2:] and may_join(before.end, span.first):
-            self.spans[place - 1] = before._replace(end=span.end)
-        else:
-            self.spans.insert(place, span)
+        """Put a span in its place; joined to its neighbours if nothing but settled records is between them."""
+        spans = self.spans
+        place = bisect_right(spans, span.first, key=_first)
+        start, stop = place, place
+        if place and spans[place - 1][2:] == span[2:] and may_join(spans[place - 1].end, span.first):
+            start, span = place - 1, span._replace(first=spans[place - 1].first)
+        if place < len(spans) and spans[place][2:] == span[2:] and may_join(span.end, spans[place].first):
+            stop, span = place + 1, span._replace(end=spans[place].end)
+        spans[start:stop] = [span]
 
     def advance(self, number: int) -> None:
         """The first span's records before that number are taken."""
@@ -65,12 +66,14 @@ class Line:
     def __init__(self) -> None:
         self.fresh = Group(0.0)
         self.back: dict[float, Group] = {}
+        self.was_cut = False
+        """Whether some of it went without being handed out, since somebody last set this."""
 
     def append(self, first: int, end: int) -> None:
         """Fresh records, newer than all others."""
         spans = self.fresh.spans
         if spans and spans[-1].end == first:
-            spans[-1] = spans[-1]._replace(end=end)
+            spans[-1] = Span(spans[-1].first, end)
         else:
             spans.append(Span(first, end))
 
@@ -95,6 +98,7 @@ class Line:
         for group in self.groups():
             group.cut(first, end)
         self.tidy()
+        self.was_cut = True
 
     def tidy(self) -> None:
         """Forget groups that are empty."""
@@ -113,6 +117,10 @@ class Line:
             del spans[-1]
         else:
             spans[-1] = spans[-1]._replace(end=first)
+
+
+def _first(span: Span) -> int:
+    return span.first
 
 
 def _age(group: Group) -> int:

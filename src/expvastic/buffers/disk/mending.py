@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from .commits import Commits
 from .departures import Departures
-from .folder import OpenFile
 from .room import Room
 from .segments import Segment
 from .store import Store
@@ -28,7 +28,7 @@ class Mending:
 
     def begin_sync(self) -> Callable[[], None] | None:
         """What brings all to the disk; None if there is nothing."""
-        self._mend(at_once=False)
+        self._mend()
         self._commits.catch_up()
         return self._store.folder.begin(may_remove=not self._commits.is_behind)
 
@@ -38,16 +38,15 @@ class Mending:
         if error:
             self._errors["sync"] += 1
         self._suspect(failed)
-        self._mend(at_once=False)
+        self._mend()
         self._store.close_clean()
 
     def sync_put(self) -> None:
         """Bring the last put to the disk before anything else is done."""
-        job = self._store.sync_active()
-        if job.has_failed:
+        if failed := self._store.sync_active():
             self._errors["sync"] += 1
-            self._suspect(job.failed)
-            self._mend(at_once=True)
+            self._suspect(failed)
+            self._mend()
 
     def sync_now(self) -> None:
         """Bring all to the disk at once; what it lost of that is written anew, and brought there once more."""
@@ -60,29 +59,40 @@ class Mending:
                 else:
                     self.end_sync(None)
 
-    def _suspect(self, failed: Iterable[OpenFile]) -> None:
-        failed = [*failed]
-        self._suspects += self._store.segments_of(failed)
-        if any(self._commits.is_log(target) for target in failed):
-            self._commits.renew()
+    def _suspect(self, failed: Sequence[Path]) -> None:
+        if failed:
+            self._suspects += self._store.segments_of(failed)
+            self._commits.suspect(failed)
 
-    def _mend(self, *, at_once: bool) -> None:
+    def _mend(self) -> None:
+        """Write suspects anew until one cannot be: the next time begins with the others."""
         if not self._suspects:
             return
-        suspects, self._suspects = self._suspects, []
-        for segment in suspects:
-            if segment is self._store.active:
-                self._departures.roll()
-            if self._room.make(segment.size) and segment in self._store.segments.all:
-                self._rewrite(segment, at_once=at_once)
-            elif segment in self._store.segments.all:
+        while self._suspects:
+            segment = self._suspects.pop(0)
+            if not self._mend_one(segment):
                 self._suspects.append(segment)
-        self._commits.renew()
+                break
+        self._commits.sync_now()  # else the disk may know of the old files alone
         self._departures.tidy()
 
-    def _rewrite(self, segment: Segment, *, at_once: bool) -> None:
+    def _mend_one(self, segment: Segment) -> bool:
+        if segment is self._store.active:
+            self._departures.roll()
+        all_of_them = self._store.segments.all
+        if segment not in all_of_them:
+            return True
+        has_room = self._room.make(segment.size)
+        return segment not in all_of_them or (has_room and self._rewrite(segment))
+
+    def _rewrite(self, segment: Segment) -> bool:
         try:
-            self._errors.update(self._store.rewrite(segment, at_once=at_once))
+            is_safe = self._store.rewrite(segment)
         except OSError:
             self._errors["disk"] += 1
-            self._suspects.append(segment)
+            return False
+        if is_safe:
+            self._commits.renew()  # at once: until it is told, nobody may remove the old file
+        else:
+            self._errors["sync"] += 1
+        return is_safe

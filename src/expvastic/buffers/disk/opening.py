@@ -65,6 +65,7 @@ class Opening:
         for segment in found.segments:
             store.segments.add(segment)
             store.folder.bytes += segment.size
+            store.folder.doubt(segment_path(self._folder, segment.file))
         self._doom_leftovers(found, store)
         _line_up(found, store, line)
         ledger.keeps_changes = True
@@ -75,7 +76,7 @@ class Opening:
     def _doom_leftovers(self, found: Found, store: Store) -> None:
         for number in found.leftovers:
             size = found.survey.segments[number]
-            store.folder.doom(segment_path(self._folder, number), size)
+            store.folder.doom(segment_path(self._folder, number), size, is_settled=True)
             store.folder.bytes += size
         for number, size in found.survey.progress.items():
             store.folder.doom(progress_path(self._folder, number), size, is_progress=True)

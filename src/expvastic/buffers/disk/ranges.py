@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 Range = tuple[int, int]
 
 
-def runs(numbers: Iterable[int]) -> list[Range]:
+def runs(numbers: Sequence[int]) -> list[Range]:
     """Rising numbers as ranges."""
+    if numbers and numbers[-1] - numbers[0] == len(numbers) - 1:
+        return [(numbers[0], numbers[-1] + 1)]
     found: list[Range] = []
     first = end = -1
     for number in numbers:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,7 +14,35 @@ from .segments import MARK_EVERY, Segment
 from .store import Store
 from .tail import Tail
 
+_SET = 1.0  # seconds by which the wall clock must have been set
+_TIMES_SET = 1_000  # that are told apart
+
 Waiting = tuple[int, Container, float]  # number, container, time of its put
+
+
+class Clock:
+    """Between wall clock and monotonic clock, for the wall clock may be set while records wait."""
+
+    def __init__(self) -> None:
+        self._numbers = [0]
+        self._offsets = [0.0]
+
+    def begin(self, offset: float) -> None:
+        """What an earlier process put is as old as the wall clock says now."""
+        self._offsets[0] = offset
+
+    def note(self, number: int, offset: float) -> None:
+        """The record of that number is put at such an offset."""
+        if abs(offset - self._offsets[-1]) > _SET:
+            self._numbers.append(number)
+            self._offsets.append(offset)
+            if len(self._numbers) > _TIMES_SET:
+                del self._numbers[1], self._offsets[1]
+
+    def at(self, number: int) -> tuple[float, float]:
+        """The offset when a record was put, and the number of the first one with another."""
+        place = bisect_right(self._numbers, number)
+        return self._offsets[place - 1], self._numbers[place] if place < len(self._numbers) else math.inf
 
 
 class Reading:
@@ -20,7 +50,7 @@ class Reading:
 
     def __init__(self, store: Store, tail: Tail, errors: Counter[str]) -> None:
         self.corrupt: list[int] = []
-        self.wall_offset = 0.0  # between wall clock and monotonic clock
+        self.clock = Clock()
         self._store = store
         self._tail = tail
         self._errors = errors
@@ -41,16 +71,18 @@ class Reading:
             number = stop
 
     def _from_tail(self, segment: Segment, number: int, stop: int) -> Iterator[Waiting]:
-        if not segment.gone_count:
+        gone = segment.gone_from(number, stop)
+        if not gone:
             yield from self._tail.read(number, stop)
             return
-        for item in self._tail.read(number, stop):
-            if not segment.is_gone(item[0]):
+        for place, item in enumerate(self._tail.read(number, stop)):
+            if not gone[place >> 3] >> (place & 7) & 1:
                 yield item
 
     def _from_disk(self, segment: Segment, number: int, stop: int) -> Iterator[Waiting]:
         expected, place, offset = number, -1, segment.offset_before(number)
-        wall_offset, mark = self.wall_offset, offset
+        mark, gone = offset, segment.gone_from(number, stop)
+        wall_offset, changes_at = self.clock.at(number)
         try:
             for item in self._store.walk(make_stored, segment, offset):
                 if item is None or isinstance(item, Damage) or (found := item[0]) < number:
@@ -64,8 +96,10 @@ class Reading:
                 if place >= mark:
                     segment.note(found, place)
                     mark = place + MARK_EVERY
-                if segment.gone_count and segment.is_gone(found):
+                if gone and gone[(found - number) >> 3] >> ((found - number) & 7) & 1:
                     continue
+                if found >= changes_at:
+                    wall_offset, changes_at = self.clock.at(found)
                 yield found, container, wall * 1e-6 - wall_offset
         except OSError as error:
             self._errors["disk"] += 1

@@ -110,7 +110,11 @@ class _Recovery:
         mentioned = max((end for _, end in (*gone, *taken)), default=0)
         self._check_told(gone)
         for number in sorted(self._found.survey.segments):
-            self._take_up(number, is_known=read is not None)
+            try:
+                self._take_up(number, is_known=read is not None)
+            except FileNotFoundError:  # all of it was settled meanwhile
+                if self._strict:
+                    raise Vanished(number) from None
         self._found.next = max(self._found.next, mentioned)
         self._settle(gone)
         self._enter_lost(gone)

@@ -57,7 +57,7 @@ class Scan:
             self._is_damaged = True
             self.damages += 1
             return
-        if self._put and item.follow >= self._put[-1].follow:  # the last entry of that put is damaged
+        if self._put and item.put_end != self._put[-1].put_end:  # the last entry of that put is damaged
             self._accept(self._put)
         self._is_damaged = False
         self._put.append(item)
@@ -68,7 +68,8 @@ class Scan:
         for entry in put:
             self._reach(entry.number)
             if entry.is_poll:
-                self.polls[entry.name()[1]] = (entry.time, entry.knowledge())
+                if entry.time:
+                    self.polls[entry.name()[1]] = (entry.time, entry.knowledge())
             elif entry.number == self._segment.end:
                 self._segment.end += 1
                 self._segment.note(entry.number, entry.offset)
@@ -87,7 +88,7 @@ class Scan:
         gap = (segment.end, number)
         segment.end = number
         if not self._is_rewritten:
-            self.missing += runs(segment.unsettled(*gap))
+            self.missing += runs([*segment.unsettled(*gap)])
         segment.settle(*gap)
 
     def _end(self, torn_at: int | None, size: int) -> None:

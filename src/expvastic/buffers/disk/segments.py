@@ -65,6 +65,11 @@ class Segment:
         """Whether a record is settled."""
         return bool(self.gone >> (number - self.first) & 1)
 
+    def gone_from(self, first: int, end: int) -> bytes:
+        """Bits that say what of a range is settled, the first record's lowest; empty if nothing is."""
+        gone = self.gone >> (first - self.first) & ((1 << (end - first)) - 1) if self.gone_count else 0
+        return gone.to_bytes((end - first + 7) // 8, "little") if gone else b""
+
     def settle(self, first: int, end: int) -> None:
         """Records in a range are settled; those that are not of this segment are ignored."""
         first, end = max(first, self.first), min(end, self.end)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from .entries import REWRITTEN, SEGMENT_HEADER, Entry, Make, T, Walk, encode_again, encode_segment_header, make_entry
 from .files import Files
-from .folder import Folder, Job, OpenFile
+from .folder import Folder, OpenFile
 from .segments import Segment, Segments, segment_path
 
 _READ_AT_ONCE = 4  # segments that are open for reading
@@ -75,30 +75,30 @@ class Store:
     def retire(self, segment: Segment) -> None:
         """All of a segment is settled, and the progress says so: its file is to go."""
         self.segments.remove(segment)
-        self._discard(segment)
+        self._discard(segment, is_settled=True)
 
-    def rewrite(self, segment: Segment, *, at_once: bool) -> Counter[str]:
-        """Write what is not settled of a segment to a new file, for the disk may have lost some of it.
+    def rewrite(self, segment: Segment) -> bool:
+        """Bring what is not settled of a segment to the disk in a new file, for it may have lost some of it.
 
-        Returns what went wrong, by type; if it could not be written, the old file stays.
+        Returns whether the disk has it. Until then the old file stays, of which it may have the most.
         """
-        errors: Counter[str] = Counter()
         entries = (item for item in self.walk(make_entry, segment, SEGMENT_HEADER) if isinstance(item, Entry))
         kept = [entry for entry in entries if not (entry.is_poll or segment.is_gone(entry.number))]
         data = encode_segment_header(segment.first, REWRITTEN) + encode_again(kept)
         file = self.take_file()
         target = self.folder.create(segment_path(self.folder.path, file), data)
-        if at_once and self.folder.sync_now([target]).has_failed:
-            errors["sync"] += 1
+        has_failed = bool(self.folder.sync_now(target))
+        self.folder.close(target)
+        if has_failed:
+            self.folder.abandon(target)
+            return False
         self._discard(segment)
         segment.move(file, len(data))
-        self._written[file] = target
-        self._close_unless_dirty(file)
-        return errors
+        return True
 
-    def sync_active(self) -> Job:
-        """Bring what was put last to the disk."""
-        return self.folder.sync_now([self._active[1]] if self._active else [])
+    def sync_active(self) -> list[Path]:
+        """Bring what was put last to the disk; returns what failed."""
+        return self.folder.sync_now(self._active[1]) if self._active else []
 
     def close_clean(self) -> None:
         """Close the files that are on the disk, but for the one that is being written."""
@@ -115,10 +115,9 @@ class Store:
             self._files.close(opened)
         self._reading.clear()
 
-    def segments_of(self, targets: Iterable[OpenFile]) -> list[Segment]:
+    def segments_of(self, paths: Sequence[Path]) -> list[Segment]:
         """The segments that some files hold."""
-        files = {number for number, target in self._written.items() if target in [*targets]}
-        return [segment for segment in self.segments.all if segment.file in files]
+        return [segment for segment in self.segments.all if segment_path(self.folder.path, segment.file) in paths]
 
     def take_file(self) -> int:
         """A number for a new file."""
@@ -136,7 +135,7 @@ class Store:
         self._reading.move_to_end(segment.file)
         return file
 
-    def _discard(self, segment: Segment) -> None:
+    def _discard(self, segment: Segment, *, is_settled: bool = False) -> None:
         size = segment.size
         if target := self._written.get(segment.file):
             size = target.size
@@ -145,7 +144,7 @@ class Store:
             self._files.close(file)
         if self._active and self._active[0] is segment:
             self._active = None
-        self.folder.doom(segment_path(self.folder.path, segment.file), size)
+        self.folder.doom(segment_path(self.folder.path, segment.file), size, is_settled=is_settled)
 
     def _close_unless_dirty(self, file: int) -> None:
         if not self.folder.is_dirty(self._written[file]):
