@@ -25,7 +25,7 @@ async def poll(self):
 def import_command(name, package=None):
     module = import_module(name, package)
     if name == ".run":
-        sys.modules["expvastic.engine"].Engine.poll = poll
+        sys.modules["expvastic.engine"].Engine._poll = poll
     return module
 
 import_module, importlib.import_module = importlib.import_module, import_command
