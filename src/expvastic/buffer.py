@@ -43,7 +43,7 @@ class Loss(NamedTuple):
     id: str
     reader: str
     time: int  # @timestamp, microseconds
-    reason: str  # full | expired | disk | corrupt | discarded | lost_at_exit
+    reason: str  # full | expired | disk | corrupt | discarded | moved | lost_at_exit
 
 
 class BatchSettings(SettingsModel):

@@ -60,7 +60,12 @@ def take_up(state: State, deliveries: Mapping[str, Delivery], types: Mapping[str
     durable = [name for name, delivery in deliveries.items() if delivery.buffer.is_durable]
     for mark in state.orphans(durable, holds_data):
         why = "whose buffer is in memory now" if mark.name in deliveries else "that is not configured"
-        log.warning(f"data waits for a recorder {why}", recorder=mark.name, destination=mark.destination)
+        log.warning(
+            f"data waits for a recorder {why}",
+            recorder=mark.name,
+            destination=mark.destination,
+            to_do=f"expvastic buffer discard {mark.name}, or adopt NAME --from {mark.name}",
+        )
 
 
 def go_on(

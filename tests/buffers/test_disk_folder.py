@@ -145,6 +145,20 @@ def test_a_file_in_the_place_of_the_folder_is_said_in_one_line(tmp_path: Path) -
         disk_buffer(tmp_path / "es").open(0.0)
 
 
+@pytest.mark.parametrize("suffix", ["segment", "progress"])
+def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(suffix: str, tmp_path: Path) -> None:
+    buffer = disk_buffer(tmp_path)
+    buffer.open(0.0)
+    buffer.put(poll(*make_containers(3)), 0.0)
+    buffer.close(0.0)
+    [name] = [path for path in tmp_path.iterdir() if path.suffix == f".{suffix}"]
+    name.unlink()
+    os.mkfifo(name)
+
+    with pytest.raises(StateError):
+        disk_buffer(tmp_path).open(0.0)
+
+
 def test_a_header_with_a_flipped_bit_is_still_ours() -> None:
     for place in range(24):
         files = SimulatedFiles()

@@ -11,6 +11,9 @@ from typing import Protocol
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 
+_SAFELY = (
+    os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+)  # a pipe in the place of a file is an error, and no reason to wait
 _sync_data = getattr(os, "fdatasync", os.fsync)  # macOS has none
 
 
@@ -76,7 +79,7 @@ class SystemFiles:
         return found
 
     def lock(self, path: Path) -> int:
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | _SAFELY, FILE_MODE)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -86,7 +89,7 @@ class SystemFiles:
 
     def open(self, path: Path, *, new: bool = False) -> int:
         how = os.O_RDWR | os.O_CREAT | os.O_EXCL if new else os.O_RDONLY
-        return os.open(path, how | os.O_CLOEXEC, FILE_MODE)
+        return os.open(path, how | _SAFELY, FILE_MODE)
 
     def close(self, file: int) -> None:
         os.close(file)
