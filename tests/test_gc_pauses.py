@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,13 @@ def polls(program: Program) -> list[dict[str, Any]]:
 
 
 def wait_for_polls(program: Program, count: int = 2) -> None:
-    """Wait until pages that were made from now on have been shipped."""
-    before = len(polls(program))
-    program.wait_until(lambda: len(polls(program)) >= before + count, f"{count} more polls")
+    """Wait until pages that were made from now on have been shipped; those still on their way do not count."""
+    now = datetime.now(UTC)
+
+    def made_since() -> int:
+        return sum(datetime.fromisoformat(document["@timestamp"]) > now for document in polls(program))
+
+    program.wait_until(lambda: made_since() >= count, f"{count} more polls")
 
 
 @contextmanager
