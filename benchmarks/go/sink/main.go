@@ -21,9 +21,12 @@ const product = `{"name":"sink","cluster_name":"sink","version":{"number":"9.1.0
 func main() {
 	port := flag.Int("port", 20999, "port")
 	flag.Parse()
-	numbers, templates := newStatistics(), &templates{known: map[string]string{}}
+	numbers := newStatistics()
 	http.HandleFunc("/_bulk", func(w http.ResponseWriter, r *http.Request) { bulk(numbers, w, r) })
-	http.HandleFunc("/_index_template/", templates.serve)
+	for _, kind := range []string{"index_template", "component_template"} {
+		templates := &templates{kind: kind, known: map[string]string{}}
+		http.HandleFunc("/_"+kind+"/", templates.serve)
+	}
 	http.HandleFunc("/_resolve/index/", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, r, 404, []byte(`{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}`))
 	})
@@ -58,6 +61,7 @@ var packers = sync.Pool{New: func() any {
 
 // templates keeps what was put, for whoever asks.
 type templates struct {
+	kind  string
 	lock  sync.Mutex
 	known map[string]string
 }
@@ -65,7 +69,7 @@ type templates struct {
 func (t *templates) serve(w http.ResponseWriter, r *http.Request) {
 	t.lock.Lock()
 	defer t.lock.Unlock()
-	name := strings.TrimPrefix(r.URL.Path, "/_index_template/")
+	name := strings.TrimPrefix(r.URL.Path, "/_"+t.kind+"/")
 	if r.Method == http.MethodPut {
 		body, _ := io.ReadAll(r.Body)
 		t.known[name] = string(body)
@@ -73,7 +77,7 @@ func (t *templates) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if known, ok := t.known[name]; ok {
-		answer(w, r, 200, []byte(fmt.Sprintf(`{"index_templates":[{"name":%q,"index_template":%s}]}`, name, known)))
+		answer(w, r, 200, []byte(fmt.Sprintf(`{"%ss":[{"name":%q,%q:%s}]}`, t.kind, name, t.kind, known)))
 		return
 	}
 	answer(w, r, 404, []byte(`{"error":{"type":"resource_not_found_exception","reason":"no such template"},"status":404}`))
