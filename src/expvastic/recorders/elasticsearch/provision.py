@@ -43,14 +43,14 @@ class Destination(NamedTuple):
 
 async def settle_templates(
     cluster: Cluster, product: Product, index: IndexName, settings: ElasticsearchSettings
-) -> None:
+) -> Destination:
     """Make sure that the destination's types will be ours: return when its templates are there, or none is needed.
 
     Raises RecordError if that could not be settled, TemplateRefused if it will not be by trying again soon.
     """
     destination = await find_destination(cluster, index, settings.mode)
     if destination.is_there:
-        return
+        return destination
     pieces = wanted_pieces(product, index, settings, destination)
     # The index template comes last: if it is there, so is all that it needs, whoever installed it.
     condition, _ = await look(cluster, pieces[-1])
@@ -59,6 +59,7 @@ async def settle_templates(
             await install(cluster, piece)
     doubts = await find_doubts(cluster, product, index, settings, destination.shape)
     tell_once(settings, index.text, doubts)
+    return destination
 
 
 def wanted_pieces(
@@ -74,12 +75,16 @@ def wanted_pieces(
     return build_pieces(index, destination.shape, features, settings.retention)
 
 
-async def check_series(cluster: Cluster, index: IndexName) -> None:
+async def check_series(cluster: Cluster, index: IndexName, *, is_settled: bool = True) -> None:
     """Make sure that a name is, or will be, a time series, for only that notices a document without an id of ours.
 
-    Raises TemplateRefused if it is not, RecordError if that may not be asked.
+    What will be is asked for only if the templates are settled. Raises TemplateRefused if it is not, RecordError if
+    that may not be asked.
     """
-    layout = await ask_layout(cluster, index.text) or await ask_future_layout(cluster, index.text)
+    layout = await ask_layout(cluster, index.text)
+    if layout is None and not is_settled:
+        return
+    layout = layout or await ask_future_layout(cluster, index.text)
     if layout.mode != "time_series":
         raise TemplateRefused(
             f"{cluster.address}: {index.text} is no time series; install its template with `expvastic setup -c FILE`, "
@@ -89,7 +94,7 @@ async def check_series(cluster: Cluster, index: IndexName) -> None:
 
 async def find_destination(cluster: Cluster, index: IndexName, mode: Mode) -> Destination:
     """What the name stands for, or will. Raises RecorderLost if it is not what the mode says."""
-    if not index.dated:
+    if not index.dated and not index.fields:
         answer = await resolve(cluster, index.text)
         if answer.status == 200:
             if found := _read_destination(answer, index, mode):
@@ -100,6 +105,8 @@ async def find_destination(cluster: Cluster, index: IndexName, mode: Mode) -> De
         return Destination(_SHAPES[mode], f"mode says {mode.value}")
     if index.dated:
         return Destination(Shape.PLAIN, "there is a date in its name")
+    if index.fields:
+        return Destination(Shape.STREAM, "each of its names is one, unless there is an index or alias of it")
     return Destination(Shape.STREAM, "there is no index or alias of that name")
 
 

@@ -99,9 +99,9 @@ class ElasticsearchSettings(SettingsModel):
     """The index or data stream. Dates are taken from `@timestamp`, in UTC: `expvastic-%{+yyyy.MM.dd}`, of the parts
     `yyyy`, `yy`, `MM`, `dd`, `HH`. Fields are taken from the document:
     `metrics-expvastic.%{service.name}-default`, of `service.name`, `host.name`, `event.dataset` and `labels.NAME`; a
-    value is lower-cased and cut, what a name may not hold becomes `_`, and what is missing `unknown`; after 1,000
-    different ones all further ones are `_other`. At least three characters stand before the first date or field, for
-    the index template is for all names that begin so."""
+    value is lower-cased and cut, what a name may not hold becomes `_`, and what is missing `unknown`; once there are
+    1,000 different names, in the cluster too, all further values are `_other`. At least three characters stand before
+    the first date or field, for the index template is for all names that begin so."""
     mode: Mode = Mode.AUTO
     """What that is: `index`, `data_stream`, `time_series` (Elasticsearch 8.7 and newer), or `auto`: an index if there
     is an index or alias of the name or if it holds a date, else a data stream."""

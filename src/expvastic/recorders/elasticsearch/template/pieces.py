@@ -66,6 +66,11 @@ def template_name(name: IndexName) -> str:
     return f"{MANAGER}-{name.pattern.replace('*', '_')}"
 
 
+def priority_of(name: IndexName) -> int:
+    """Equal priorities of overlapping patterns are refused: the more a pattern says, the higher it stands."""
+    return _PRIORITY + len(name.pattern.replace("*", ""))
+
+
 def sibling_of(name: IndexName) -> IndexName:
     """The plain data stream beside a time series, for what that does not take. Raises ValueError if it is too long."""
     return IndexName(f"{name.text}-plain")
@@ -104,8 +109,7 @@ def _build(name: IndexName, shape: Shape, features: Features, retention: float |
 def _head(name: IndexName, shape: Shape) -> dict[str, object]:
     head: dict[str, object] = {
         "index_patterns": [name.pattern],
-        # Equal priorities of overlapping patterns are refused: the more a pattern says, the higher it stands.
-        "priority": _PRIORITY + len(name.pattern.replace("*", "")),
+        "priority": priority_of(name),
         "_meta": _META,
     }
     return head if shape is Shape.PLAIN else head | {"data_stream": {}}
