@@ -106,6 +106,7 @@ async def test_names_from_a_page_are_harmless_on_a_terminal(capsys: pytest.Captu
 OURS = {"managed_by": "expvastic", "version": VERSION}
 NEWER = {"managed_by": "expvastic", "version": VERSION + 1}
 OLDER = {"managed_by": "expvastic", "version": VERSION - 1}
+OUR_TEMPLATE = {"_meta": OURS, "data_stream": {}, "index_patterns": [STREAM], "priority": 500}
 
 
 @pytest.mark.parametrize(
@@ -144,7 +145,7 @@ async def test_one_line_says_what_a_destination_is_and_why(
     ("template", "words"),
     [
         (None, "missing and is installed before the first document"),
-        ({"_meta": OURS, "data_stream": {}}, "ours, of this version and stays as it is"),
+        (OUR_TEMPLATE, "ours, of this version and stays as it is"),
         ({"_meta": OURS}, "ours, for another kind of destination and is replaced before the next document"),
         ({"_meta": OLDER, "data_stream": {}}, "an older version of ours and is updated before the next document"),
         ({"_meta": NEWER, "data_stream": {}}, "a newer version of ours and stays as it is"),
@@ -170,7 +171,7 @@ async def test_a_template_that_wins_or_will_is_a_line_of_its_own(
     cluster = FakeCluster()
     cluster.templates |= {
         "theirs": {"index_patterns": ["*"], "priority": 9_999},
-        **({TEMPLATE: _ours()} if is_installed else {}),
+        **({TEMPLATE: OUR_TEMPLATE} if is_installed else {}),
     }
     cluster.templates["below"] = {"index_patterns": ["metrics-*-*"], "priority": 200}
 
@@ -268,7 +269,3 @@ async def test_check_fails_by_its_code_where_nothing_would_be_written(tmp_path: 
     assert "recorder es: FAILED, nothing would be written: " in done.stdout
     [gone_line] = [line for line in done.stdout.splitlines()[3:] if line.startswith("recorder gone: ")]
     assert gone_line.startswith("recorder gone: FAILED in ")
-
-
-def _ours() -> dict[str, Any]:
-    return {"_meta": OURS, "data_stream": {}, "index_patterns": [STREAM], "priority": 500}

@@ -73,7 +73,8 @@ async def learn_names(cluster: Cluster, index: IndexName) -> None:
     """
     if not index.wants_names:
         return
-    answer = await resolve(cluster, index.pattern)
+    path = f"/_resolve/index/{quote(index.pattern, safe='')}?filter_path=*.name"  # streams have many indices
+    answer = await cluster.request("GET", path)
     if answer.status >= 500 or answer.status in _BUSY:
         raise explain(answer, f"looking for {index.pattern}")
     found = read_resolved(answer, index.pattern) if answer.status == 200 else Resolved()

@@ -18,6 +18,8 @@ from .aws import AwsSettings
 from .cloud import parse_cloud_id
 from .destination import IndexName
 
+_LONGEST_STREAM = 233  # bytes; .ds-, a date and a number are put around it
+
 
 class Mode(enum.StrEnum):
     """What the destination is."""
@@ -215,6 +217,11 @@ class ElasticsearchSettings(SettingsModel):
                     "mode: time_series goes with a name without a date or field; the cluster itself begins new indices"
                 )
             IndexName(f"{index.text}-plain")
+        if self.mode in (Mode.DATA_STREAM, Mode.TIME_SERIES) and len(self.index_name.encode()) > _LONGEST_STREAM:
+            raise ValueError(
+                f"names of data streams must not be longer than {_LONGEST_STREAM} bytes, for the indices behind them "
+                "have longer ones"
+            )
         return self
 
     @model_validator(mode="after")

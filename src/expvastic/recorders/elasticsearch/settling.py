@@ -79,7 +79,7 @@ class Settlement:
         before = self._found
         found = None
         if self._settings.manage_template:
-            found = await settle_templates(cluster, product, self._index, self._settings)
+            found = await settle_templates(cluster, product, self._index, self._settings, is_first=before is None)
         if self._is_series:
             await check_series(cluster, self._index)
         self._found = found or Destination(Shape.SERIES, "mode says time_series")

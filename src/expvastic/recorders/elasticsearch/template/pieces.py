@@ -22,6 +22,7 @@ _DAY = 86_400
 _ROLLOVER = {"max_age": "30d", "max_primary_shard_size": "50gb"}
 
 SERIES_PART = "@series-"  # by which a time series' template is told from that of another data stream
+_INDEX_PART = "@index-"
 COMPONENT, INDEX, POLICY = "_component_template", "_index_template", "_ilm/policy"
 
 
@@ -100,7 +101,9 @@ def _build(name: IndexName, shape: Shape, features: Features, retention: float |
     if not features.parts:
         return (*([policy] if policy else []), Piece(INDEX, own, template | {"template": settings | mappings}))
     kind = SERIES_PART if shape is Shape.SERIES else "@"
-    parts = [_component(f"{own}{kind}settings", settings), _component(f"{own}{kind}mappings", mappings)]
+    # Those of a stream have words that an index' template may not have, and one cannot be replaced under the other.
+    special = _INDEX_PART if shape is Shape.PLAIN else kind
+    parts = [_component(f"{own}{special}settings", settings), _component(f"{own}{kind}mappings", mappings)]
     template["composed_of"] = [*(part.name for part in parts), f"{own}@custom"]
     template["ignore_missing_component_templates"] = [f"{own}@custom"]
     return (*([policy] if policy else []), *parts, Piece(INDEX, own, template))
