@@ -138,6 +138,21 @@ async def test_requests_are_printed_for_somebody_else_to_whom_it_is_allowed(tmp_
     assert f"PUT /_index_template/{TEMPLATE}" in printed_requests(shown.stdout)
 
 
+@pytest.mark.parametrize("unseen", [1, 3])
+async def test_what_may_not_be_seen_cannot_be_compared_and_is_a_failure(tmp_path: Path, unseen: int) -> None:
+    cluster = FakeCluster()
+    paths = [f"_component_template/{TEMPLATE}@{part}" for part in ("settings", "mappings")]
+    for path in [f"_index_template/{TEMPLATE}", *paths][:unseen]:
+        cluster.faults[f"GET /{path}"] = [error(403, "security_exception", "no")]
+
+    done = await set_up(cluster, tmp_path, "--diff")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    failures = [line for line in done.stdout.splitlines() if "FAILED" in line]
+    assert failures == [f"# recorder es: FAILED, {unseen} of 3 could not be compared"]
+    assert done.stdout.count("not to be seen") == unseen
+
+
 async def test_a_refusal_is_one_line_and_a_failure(tmp_path: Path) -> None:
     cluster = FakeCluster()
     cluster.faults[f"PUT /_component_template/{TEMPLATE}@settings"] = [error(403, "security_exception", "no")]

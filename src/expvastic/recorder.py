@@ -129,7 +129,7 @@ class Provision:
 
     ``request`` and ``body`` are how it is made, for people who do it by other means; ``condition`` says in words how it
     stands, ``difference`` is what installing it would change (``+``) and take away (``-``). ``is_due`` says that it
-    would change something, and may.
+    would change something, and may; ``is_seen`` is false if what is there may not be looked at.
     """
 
     name: str
@@ -138,6 +138,7 @@ class Provision:
     condition: str
     difference: tuple[str, ...]
     is_due: bool
+    is_seen: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,18 @@ class Survey:
 
 class Provisioned(abc.ABC):
     """What a recorder can besides, whose destination needs something that may take stronger credentials to install."""
+
+    @property
+    @abc.abstractmethod
+    def outlook(self) -> str:
+        """What the destination will be and what is installed for it, as far as that can be told without asking."""
+
+    @abc.abstractmethod
+    async def describe(self) -> Sequence[str]:
+        """One line that says what the destination is, why, and how what it needs stands; then what else is to be known.
+
+        Raises RecordError if nothing would be written to it as things are.
+        """
 
     @abc.abstractmethod
     async def survey(self) -> Survey:

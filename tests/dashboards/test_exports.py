@@ -140,7 +140,7 @@ def test_grafanas_tables_show_the_latest_numbers() -> None:
     table = next(each for each in grafana_panels() if each["title"] == "Ledger since the start")
     *latest, told = table["targets"][0]["metrics"]
 
-    names = ("offered", "recorded", "refused", "shed", "waiting", "out")
+    names = ("offered", "recorded", "refused", "shed", "salvaged", "replayed", "quarantined", "waiting", "out")
     assert [each["settings"]["metrics"] for each in latest] == [[f"expvar.{name}"] for name in names]
     assert (told["type"], told["field"]) == ("max", "@timestamp")
 

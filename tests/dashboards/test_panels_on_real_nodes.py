@@ -24,6 +24,7 @@ MAY_BE_MISSING = {series.id for _, panel in PANELS if panel.id == "failures" for
 MAY_BE_MISSING |= {"last_error"}
 # Nothing goes wrong here: nothing is refused, doubled, given back; whether something waits is chance.
 ALWAYS_FLAT = {"buffers", "duplicates", "lag", "lookups", "refused", "retried", "waiting"}
+ALWAYS_FLAT |= {"quarantine", "replayed", "salvaged"}
 START = datetime(2026, 11, 21, 10, 0, tzinfo=UTC)
 MAPPINGS = {
     "dynamic_templates": [
@@ -143,12 +144,39 @@ def test_samples_are_counted_without_the_events_of_collections(real_node: Node) 
     assert lines == {("a", "samples"): [(at(0), 2), (at(10), 1)]}
 
 
-def test_the_ledger_is_told_per_recorder(real_node: Node) -> None:
-    def told(recorder: str, second: int, **numbers: int) -> dict[str, Any]:
-        about = {"event.dataset": "expvastic.recorder", "labels.recorder": recorder}
-        named = {f"expvar.{name}": value for name, value in numbers.items()}
-        return {"@timestamp": at(second).isoformat(), **about, **named}
+def told(recorder: str, second: int, **numbers: float) -> dict[str, Any]:
+    """What expvastic tells of a recorder."""
+    about = {"event.dataset": "expvastic.recorder", "labels.recorder": recorder}
+    named = {f"expvar.{name}": value for name, value in numbers.items()}
+    return {"@timestamp": at(second).isoformat(), **about, **named}
 
+
+def test_what_was_salvaged_and_replayed_is_a_rate_and_what_is_in_quarantine_a_number(real_node: Node) -> None:
+    write(
+        real_node,
+        told("es", 0, salvaged=7, failure_store=1, replayed=0, quarantined=3, lag_seconds=0.0),
+        told("es", 10, salvaged=57, failure_store=1, replayed=0, quarantined=23, lag_seconds=9.5),
+        told("es", 20, salvaged=57, failure_store=31, replayed=20, quarantined=3, lag_seconds=19.5),
+        told("file", 10, salvaged=0, failure_store=0, replayed=0, quarantined=0, lag_seconds=0.0),
+    )
+
+    def lines(name: str) -> dict[tuple[str, str], list[float]]:
+        shown = show(real_node, panel_of("expvastic", name), seconds=10).lines
+        return {series: [value for _, value in line] for series, line in shown.items() if series[0] == "es"}
+
+    assert lines("salvaged") == {("es", "salvaged"): [5.0, 0.0], ("es", "failure_store"): [0.0, 3.0]}
+    assert lines("replayed") == {("es", "replayed"): [0.0, 2.0]}
+    assert lines("quarantine") == {("es", "quarantined"): [3, 23, 3]}
+    assert lines("lag") == {("es", "lag_seconds"): [0.0, 9.5, 19.5]}
+    rows = show(real_node, panel_of("expvastic", "ledgers")).rows
+    assert {name: rows["es"][name] for name in ("salvaged", "replayed", "quarantined")} == {
+        "salvaged": 57,
+        "replayed": 20,
+        "quarantined": 3,
+    }
+
+
+def test_the_ledger_is_told_per_recorder(real_node: Node) -> None:
     reader = {"event.dataset": "expvastic.reader", "labels.recorder": "es", "expvar.offered": 10**6}
     write(
         real_node,

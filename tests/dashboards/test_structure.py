@@ -78,6 +78,47 @@ def test_an_object_has_the_keys_and_versions_that_every_kibana_from_8_9_takes(fo
     assert (found["coreMigrationVersion"], found["typeMigrationVersion"]) == ("8.8.0", VERSIONS[kind])
 
 
+# What Kibana's published schemas say of these members; a member that they do not know is refused as a whole.
+MEMBERS: dict[str, Any] = {
+    "index-pattern": {"title": str, "name": str, "timeFieldName": str, "allowNoIndex": bool, "runtimeFieldMap": str},
+    "dashboard": {
+        **dict.fromkeys(("title", "description", "timeFrom", "timeTo", "optionsJSON", "panelsJSON"), str),
+        "version": int,
+        "timeRestore": bool,
+        "refreshInterval": {"pause": bool, "value": int},
+        "kibanaSavedObjectMeta": {"searchSourceJSON": str},
+        "controlGroupInput": dict.fromkeys(
+            ("panelsJSON", "controlStyle", "chainingSystem", "ignoreParentSettingsJSON"), str
+        ),
+    },
+    "panel": {
+        **dict.fromkeys(("type", "panelIndex", "title"), str),
+        "gridData": {**dict.fromkeys("xywh", int), "i": str},
+        "embeddableConfig": dict,
+    },
+    "control": {"order": int, "width": str, "grow": bool, "type": str, "explicitInput": dict},
+    "reference": {"name": str, "type": str, "id": str},
+}
+
+
+def kinds(value: Any, wanted: Any) -> Any:
+    """The types in a value, as deep as the wanted ones are told."""
+    if isinstance(wanted, dict) and isinstance(value, dict):
+        return {name: kinds(inner, wanted.get(name)) for name, inner in value.items()}
+    return type(value)
+
+
+@pytest.mark.parametrize("found", LINES, ids=lambda found: found["id"])
+def test_members_are_of_the_types_that_kibana_takes(found: dict[str, Any]) -> None:
+    wanted = MEMBERS[found["type"]]
+    shown = [panel for dashboard, panel in panels() if dashboard is found]
+    controls = json.loads(found["attributes"].get("controlGroupInput", {}).get("panelsJSON", "{}")).values()
+
+    assert kinds(found["attributes"], wanted) == wanted
+    for name, members in (("panel", shown), ("control", controls), ("reference", found["references"])):
+        assert [member for member in members if kinds(member, MEMBERS[name]) != MEMBERS[name]] == []
+
+
 @pytest.mark.parametrize("found", DASHBOARDS, ids=lambda found: found["id"])
 def test_members_that_kibana_keeps_as_text_are_text_with_json_in_it(found: dict[str, Any]) -> None:
     attributes = found["attributes"]

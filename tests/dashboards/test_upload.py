@@ -67,6 +67,8 @@ async def test_everything_is_posted_as_kibana_wants_it(tmp_path: Path) -> None:
         ("team a", "", "/s/team%20a/api/saved_objects/_import?overwrite=true"),
         ("default", "", "/api/saved_objects/_import?overwrite=true"),
         ("ops", "/kibana/", "/kibana/s/ops/api/saved_objects/_import?overwrite=true"),
+        ("", "/s/ops", "/s/ops/api/saved_objects/_import?overwrite=true"),
+        ("", "/my/app", "/my/app/api/saved_objects/_import?overwrite=true"),
     ],
 )
 async def test_a_space_and_a_base_path_are_in_the_address(space: str, base: str, path: str, tmp_path: Path) -> None:
@@ -202,6 +204,47 @@ def test_credentials_in_clear_text_are_warned_of(
     assert capsys.readouterr().err == warning
 
 
+OBJECT = '{"type":"dashboard","id":"mine","attributes":{"title":"x"},"references":[]}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [OBJECT, OBJECT + "\r\n", "\ufeff" + OBJECT + "\n\n", OBJECT + '\n{"exportedCount":1,"missingRefCount":0}\n'],
+    ids=["bare", "of Windows", "with a mark", "of Kibana"],
+)
+async def test_a_file_that_kibana_or_somebody_else_wrote_is_given(text: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.ndjson").write_bytes(text.encode())
+    async with ScriptedServer(kibana(imported())) as server:
+        twice = [await give(tmp_path, "--kibana", server.url, "--file", "mine.ndjson") for _ in range(2)]
+
+    assert [(done.returncode, done.stdout, done.stderr) for done in twice] == [
+        (0, "dashboard:mine: imported\n", ""),
+    ] * 2
+    assert OBJECT in server.requests[-1].body.decode()
+    assert "overwrite=true" in server.requests[-1].path
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "holds no objects; write them by dashboard build"),
+        ('{"exportedCount":0}', "holds no objects"),
+        ("{", "is no export for Kibana"),
+        ("[]", "is no export for Kibana"),
+        ('{"objects": []}', "is no export for Kibana"),
+        ("\xff", "is not text"),
+    ],
+)
+def test_a_file_that_holds_nothing_for_kibana_is_one_line(text: str, complaint: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.ndjson").write_bytes(text.encode("latin-1"))
+
+    done = run("dashboard", "import", "--kibana", "http://127.0.0.1:1", "--file", "mine.ndjson", folder=tmp_path)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert complaint in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 async def test_an_import_that_failed_without_a_reason_is_no_success(tmp_path: Path) -> None:
     async with ScriptedServer(kibana(imported(success=False))) as server:
         done = await give(tmp_path, "--kibana", server.url)
@@ -298,6 +341,15 @@ async def test_a_certificate_is_trusted_by_its_authority_and_by_no_other(tmp_pat
         ([], "required: --kibana"),
         (["--kibana", "http://[x"], "dashboard import --kibana: "),
         (["--kibana", "unix:///run/x"], "must be http or https"),
+        (["--kibana", "http://h:5601/app/dashboards#/list?_g=(a:b)"], "is a page of Kibana's; give its address alone"),
+        (["--kibana", "http://h:5601/kibana/s/ops/app/home"], "is a page of Kibana's"),
+        (["--kibana", "http://h:5601/?x=1"], "has a query; give Kibana's address alone"),
+        (["--kibana", "http://h:5601/s/ops/", "--space", "ops"], "names a space, and so does --space"),
+        (["--kibana", "h", "--index", ""], "dashboard --index: must be patterns of indices"),
+        (["--kibana", "h", "--index", "a,,b"], "dashboard --index: must be patterns of indices"),
+        (["--kibana", "h", "--index", "a b"], "hold no blank"),
+        (["--kibana", "h", "--index", 'a"b'], "hold no blank"),
+        (["--kibana", "h", "--index", "a\nb"], "hold no blank"),
         (["--kibana", "h", "--username", "me"], "needs --password-file"),
         (["--kibana", "h", "--password-file", "ok"], "needs --username"),
         (["--kibana", "h", "--api-key-file", "none"], "none: No such file"),

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
+from urllib.parse import unquote
 
 from expvastic.datatypes import Container
 from expvastic.errors import RecordError
@@ -54,7 +55,7 @@ class FakeCluster:
         if request.method == "POST" and path == "/_bulk":
             return self._bulk(request)
         if path.startswith("/_resolve/index/"):
-            return self._resolve(path.rpartition("/")[2].split(","))
+            return self._resolve([unquote(name) for name in path.rpartition("/")[2].split(",")])
         if path.endswith("/_mget"):
             return self._mget(request, path.split("/")[1])
         if path.startswith("/_index_template/_simulate_index/"):
@@ -94,6 +95,8 @@ class FakeCluster:
     def _resolve(self, names: list[str]) -> Answer:
         found: dict[str, list[dict[str, object]]] = {"indices": [], "aliases": [], "data_streams": []}
         holders = {holder for stream in self.holders.values() for holder in stream}
+        if "*" in names[0]:
+            return self._resolve_pattern(names[0])
         for name in names:
             if name in self.indices | holders:
                 found["indices"].append({"name": name, "attributes": ["open"]})
@@ -103,6 +106,14 @@ class FakeCluster:
                 backing = self.holders.get(name, [f".ds-{name}"])
                 found["data_streams"].append({"name": name, "backing_indices": backing})
         return Answer({**found}) if any(found.values()) else error(404, "index_not_found_exception")
+
+    def _resolve_pattern(self, pattern: str) -> Answer:
+        """What a pattern stands for; nothing is an answer, too. Whatever was written to is a stream, unless said."""
+        written = {index for index, _, _ in self.documents} - self.indices - self.aliases
+        kinds = {"indices": self.indices, "aliases": self.aliases, "data_streams": self.streams | written}
+        return Answer(
+            {kind: [{"name": n} for n in sorted(fnmatch.filter(names, pattern))] for kind, names in kinds.items()}
+        )
 
     def _mget(self, request: Request, index: str) -> Answer:
         there = {known for holder, known, _ in self.documents if holder == index}

@@ -6,13 +6,15 @@ import re
 from typing import Any
 
 import pytest
-from fake_cluster import FakeCluster, item, make_recorder
+from fake_cluster import FakeCluster, error, item, make_recorder
 
 from expvastic.datatypes import Container, Page
 from expvastic.document import DocumentEncoder, Identity
+from expvastic.errors import RecordError
 from expvastic.recorder import Outcome
 from expvastic.recorders.elasticsearch.destination import IndexName
 from expvastic.recorders.elasticsearch.naming import check_name
+from real_nodes import Node
 from samples import START, make_container
 from scripted_http import Answer, Request, ScriptedServer
 
@@ -143,6 +145,36 @@ def test_after_a_thousand_names_further_services_share_one() -> None:
     assert [index.of(each) for each in services] == names
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("app-%{service.name}", "app-old"),
+        ("app-%{service.name}-%{+yyyy.MM}", "app-old-2020.01"),
+        ("app-%{+yyyy}-%{service.name}x", "app-2020-oldx"),
+        ("app-%{event.dataset}-%{service.name}", "app-expvar-old"),
+    ],
+)
+def test_names_that_are_in_use_at_the_start_go_on_being_used(text: str, name: str) -> None:
+    index = IndexName(text)
+    others = [name.replace("old", f"other-{number}") for number in range(1_200)]
+
+    index.learn([*others, name, "unrelated", "app-"])
+
+    assert "old" in index.of(container("old"))
+    assert "_other" in index.of(container("new"))
+    assert "other-7" in index.of(container("other-7"))
+
+
+def test_names_that_are_learnt_later_change_nothing() -> None:
+    index = IndexName("app-%{service.name}")
+    index.learn([f"app-{number}" for number in range(1_000)])
+    before = index.of(container("new"))
+
+    index.learn(["app-new"])
+
+    assert (before, index.of(container("new"))) == ("app-_other", "app-_other")
+
+
 def test_names_are_found_without_decoding_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     index = IndexName("app-%{service.name}")
     index.of(container("a", action="start"))
@@ -227,3 +259,114 @@ async def test_a_successor_sends_a_document_where_its_predecessor_sent_it() -> N
 
     assert {verdict.outcome for verdict in verdicts} == {Outcome.DUPLICATE}
     assert len(cluster.documents) == 1_002
+
+
+# -- what is there already --
+
+
+def fresh(url: str, **settings: Any) -> Any:
+    """A recorder as a new process has it."""
+    return make_recorder(url, index_name="app-%{service.name}-x", **settings)
+
+
+async def test_a_new_process_sends_a_document_where_the_old_one_sent_it_though_there_are_more_than_a_thousand() -> None:
+    cluster = FakeCluster()
+    batch = [make_container(number, f"s{number}") for number in range(1_005)]
+
+    async with ScriptedServer(cluster) as server:
+        async with fresh(server.url) as first:
+            before = await first.record(batch)
+        async with fresh(server.url) as second:
+            after = await second.record(batch[::-1])
+
+    assert {verdict.outcome for verdict in after} == {Outcome.DUPLICATE}
+    assert [verdict.destination for verdict in after[::-1]] == [verdict.destination for verdict in before]
+    assert len({verdict.destination for verdict in before}) == 1_001
+
+
+@pytest.mark.parametrize("answer", [error(403, "security_exception"), error(404, "x"), error(405, "x")])
+async def test_where_names_may_not_be_looked_for_none_are_known(answer: Answer) -> None:
+    cluster = FakeCluster()
+    cluster.faults["GET /_resolve/index/app-%2A-x"] = [answer]
+
+    async with ScriptedServer(cluster) as server, fresh(server.url, manage_template=False) as recorder:
+        [verdict] = await recorder.record([make_container(1, "a")])
+
+    assert verdict.destination == "app-a-x"
+
+
+@pytest.mark.parametrize("answer", [error(503, "x"), error(429, "x"), Answer("<html>")])
+async def test_names_that_cannot_be_looked_for_now_are_waited_for(answer: Answer) -> None:
+    cluster = FakeCluster()
+    cluster.faults["GET /_resolve/index/app-%2A-x"] = [answer]
+
+    async with ScriptedServer(cluster) as server:
+        with pytest.raises(RecordError, match=r"app-\*-x") as raised:
+            await fresh(server.url).__aenter__()
+
+    assert not raised.value.in_doubt
+
+
+async def test_a_name_without_fields_is_not_looked_for_when_entering() -> None:
+    cluster = FakeCluster()
+
+    async with ScriptedServer(cluster) as server, make_recorder(server.url, index_name="app-%{+yyyy}"):
+        pass
+
+    assert cluster.asked == ["GET /"]
+
+
+async def test_the_raw_name_is_never_asked_for_and_each_name_keeps_being_what_it_is() -> None:
+    cluster = FakeCluster()
+    cluster.indices.add("app-a-x")
+
+    async with ScriptedServer(cluster) as server, fresh(server.url) as recorder:
+        await recorder.record([make_container(1, "a"), make_container(1, "b")])
+        [about, *_] = await recorder.describe()
+
+    assert not [request for request in cluster.asked if "%7B" in request or "{" in request]
+    assert [template.get("data_stream") for template in cluster.templates.values()] == [{}]
+    assert "app-%{service.name}-x is a data stream: each of its names is one, unless there is an index" in about
+
+
+async def test_what_is_polled_is_compared_with_the_index_that_it_would_go_to() -> None:
+    cluster = FakeCluster()
+    mapping = {"properties": {"expvar": {"properties": {"count": {"type": "boolean"}}}}}
+    cluster.faults["GET /app-a-x/_mapping"] = [Answer({"app-a-x": {"mappings": mapping}})]
+    cluster.faults["GET /app-a-x/_settings"] = [Answer({"app-a-x": {"settings": {}}})]
+    cluster.faults["GET /app-b-x/_mapping"] = [error(404, "index_not_found_exception")]
+    cluster.faults["GET /app-c-x/_mapping"] = [error(404, "index_not_found_exception")]
+
+    async with ScriptedServer(cluster) as server, fresh(server.url) as recorder:
+        findings = await recorder.inspect([make_container(1, name) for name in "abc"])
+
+    assert [(finding.field, finding.problem) for finding in findings] == [
+        ("expvar.count", "is mapped as boolean, and holds a number: refused")
+    ]
+
+
+async def test_on_a_real_node_more_than_a_thousand_names_are_the_same_after_a_start(
+    real_node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("expvastic.recorders.elasticsearch.fields._MOST", 4)
+    batch = [make_container(number, f"s{number}") for number in range(7)]
+    index = real_node.product.name  # nothing of another test's
+
+    async with make_recorder(real_node.url, index_name=f"{index}-%{{service.name}}-%{{+yyyy}}") as first:
+        before = await first.record(batch)
+    async with make_recorder(real_node.url, index_name=f"{index}-%{{service.name}}-%{{+yyyy}}") as second:
+        after = await second.record(batch[::-1])
+
+    assert {verdict.outcome for verdict in after} == {Outcome.DUPLICATE}
+    assert len({verdict.destination for verdict in before}) == 5
+
+
+async def test_on_a_real_node_streams_of_such_a_name_are_not_turned_into_indices(real_node: Node) -> None:
+    async with fresh(real_node.url) as streams:
+        await streams.record([make_container(1, "a")])
+
+    async with fresh(real_node.url, mode="index") as indices:
+        [verdict] = await indices.record([make_container(2, "a")])
+
+    assert (verdict.outcome, verdict.reason) == (Outcome.BLOCKED, "no usable template")
+    assert "app-a-x" in verdict.detail

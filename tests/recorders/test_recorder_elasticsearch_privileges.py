@@ -87,6 +87,7 @@ async def run(recorder: ElasticsearchRecorder) -> str:
 
 
 async def check(recorder: ElasticsearchRecorder) -> str:
+    await recorder.describe()
     with contextlib.suppress(RecordError):  # one line of the command's answer
         await recorder.inspect([make_container()])
     return "goes on"

@@ -29,7 +29,8 @@ CLASH = "index template [other] has index patterns [..] matching patterns that h
 
 
 def installed(version: object = VERSION, manager: object = "expvastic", *, stream: bool = True) -> dict[str, Any]:
-    return {"_meta": {"managed_by": manager, "version": version}, **({"data_stream": {}} if stream else {})}
+    about = {"_meta": {"managed_by": manager, "version": version}, "index_patterns": [STREAM]}
+    return {**about, **({"data_stream": {}} if stream else {})}
 
 
 async def record(cluster: FakeCluster, **settings: Any) -> list[Outcome]:
@@ -220,7 +221,7 @@ async def test_a_policy_is_installed_where_streams_do_not_keep_to_a_time_themsel
 
     assert list(cluster.policies) == ["expvastic-app-_"]
     assert cluster.policies["expvastic-app-_"]["policy"]["phases"]["delete"]["min_age"] == "36h"
-    settings = cluster.components["expvastic-app-_@settings"]["template"]["settings"]
+    settings = cluster.components["expvastic-app-_@index-settings"]["template"]["settings"]
     assert settings["index.lifecycle.name"] == "expvastic-app-_"
 
 

@@ -17,7 +17,7 @@ KEY = "aWQ6a2V5"
 OPEN = {
     r"GET /": set[str](),
     r"POST /_bulk": {"filter_path", "pipeline", "refresh", "require_data_stream"},
-    r"GET /_resolve/index/[^/]+": {"expand_wildcards"},
+    r"GET /_resolve/index/[^/]+": {"expand_wildcards", "filter_path"},
     r"(GET|PUT|POST) /_(index|component)_template/[^/]+": {"create", "filter_path"},
     r"POST /_index_template/_simulate(_index)?/[^/]+": {"filter_path"},
     r"POST /[^/_][^/]*/_mget": {"_source", "filter_path"},

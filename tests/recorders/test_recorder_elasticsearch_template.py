@@ -55,7 +55,8 @@ def merged(product: Product, shape: Shape = Shape.STREAM, retention: float | Non
 
 
 def installed(version: object = VERSION, manager: object = "expvastic", *, stream: bool = True) -> dict[str, Any]:
-    return {"_meta": {"managed_by": manager, "version": version}, **({"data_stream": {}} if stream else {})}
+    about = {"_meta": {"managed_by": manager, "version": version}, "index_patterns": [STREAM]}
+    return {**about, **({"data_stream": {}} if stream else {})}
 
 
 # -- what it says --
@@ -212,6 +213,10 @@ def told(piece: Piece, content: object) -> bytes:
         (installed(), Shape.PLAIN, Condition.UNSUITED),
         (installed(stream=False), Shape.STREAM, Condition.UNSUITED),
         (installed(stream=False), Shape.PLAIN, Condition.CURRENT),
+        ({**installed(), "index_patterns": ["other", STREAM]}, Shape.STREAM, Condition.CURRENT),
+        ({**installed(), "index_patterns": STREAM}, Shape.STREAM, Condition.CURRENT),
+        ({**installed(), "index_patterns": ["metrics-expvastic-defaul?"]}, Shape.STREAM, Condition.UNSUITED),
+        ({**installed(), "index_patterns": None}, Shape.STREAM, Condition.UNSUITED),
         (installed(manager="somebody"), Shape.STREAM, Condition.FOREIGN),
         (installed(manager=None), Shape.STREAM, Condition.FOREIGN),
         (installed("first"), Shape.STREAM, Condition.FOREIGN),

@@ -14,13 +14,15 @@ from .. import logs
 from ..buffer import BatchSettings
 from ..clients.paths import why_httpx
 from ..clients.target import TargetSettings
-from ..config import Config, ReaderPlan
+from ..config import Config, ReaderPlan, RecorderPlan
 from ..datatypes import Container
 from ..delivery import Delivery
 from ..engine import Engine
 from ..errors import RecordError
 from ..logs import visible
 from ..pipeline import Pipeline
+from ..recorder import Provisioned
+from ..recorders import RECORDERS
 from .flags import say
 from .ledger import compare_ledgers
 from .preflight import inspect_all
@@ -53,7 +55,7 @@ def _plan(config: Config, pipeline: Pipeline) -> list[str]:
         lines.append(f"reader {name}: {plan.type} {target} {every}{_way(plan)} -> {', '.join(recorders)}")
     for name, delivery in pipeline.deliveries.items():
         numbers = delivery.statistics()
-        lines.append(f"recorder {name}: {numbers.type} {numbers.destination}")
+        lines.append(f"recorder {name}: {numbers.type} {numbers.destination}{_outlook(config.recorders[name])}")
     counts = f"{_count(len(pipeline.engines), 'engine')}, {_count(len(pipeline.deliveries), 'recorder')}"
     return [*lines, f"{config.source}: valid; {counts}"]
 
@@ -66,20 +68,26 @@ def _way(plan: ReaderPlan) -> str:
     return f" over httpx ({reason})" if reason else ""
 
 
+def _outlook(plan: RecorderPlan) -> str:
+    """What the destination is going to be, where that is a question."""
+    recorder = RECORDERS[plan.type](plan.plugin)
+    return f", {recorder.outlook}" if isinstance(recorder, Provisioned) else ""
+
+
 def _count(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 async def _connect(pipeline: Pipeline) -> bool:
     """Poll every reader and contact every recorder, at the same time; one line each as it is done."""
-    results: list[bool] = []
+    results: dict[str, bool] = {}
     async with anyio.create_task_group() as group:
         for engine in pipeline.engines.values():
             group.start_soon(_try, f"reader {engine.name}", _poll, engine, results)
         for delivery in pipeline.deliveries.values():
             group.start_soon(_try, f"recorder {delivery.name}", _contact, delivery, results)
-    await inspect_all(pipeline.config.recorders, _polled(pipeline))
-    return all(results)
+    reached = {name: batch for name, batch in _polled(pipeline).items() if results[f"recorder {name}"]}
+    return await inspect_all(pipeline.config.recorders, reached) and all(results.values())
 
 
 def _polled(pipeline: Pipeline) -> dict[str, list[Container]]:
@@ -91,11 +99,11 @@ def _polled(pipeline: Pipeline) -> dict[str, list[Container]]:
 
 
 async def _try(
-    what: str, attempt: Callable[[_Part], Awaitable[tuple[bool, str]]], part: _Part, results: list[bool]
+    what: str, attempt: Callable[[_Part], Awaitable[tuple[bool, str]]], part: _Part, results: dict[str, bool]
 ) -> None:
     started = time.perf_counter()
     is_well, words = await attempt(part)
-    results.append(is_well)
+    results[what] = is_well
     took = (time.perf_counter() - started) * 1e3
     say(visible(f"{what}: {'ok' if is_well else 'FAILED'} in {took:.0f} ms, {words}"))
 

@@ -19,9 +19,12 @@ from ..errors import Complaint, ConfigError, ExpvasticError
 from ..logs import visible
 from .flags import say
 
+_FORBIDDEN = ' \\/?"<>|'
+
 
 def main(options: argparse.Namespace) -> int:
     """Do what is asked for. Raises ExpvasticError with one line if it cannot be done."""
+    _check_pattern(options.index)
     if options.action == "import":
         return _import(options)
     if options.action == "export":
@@ -29,6 +32,17 @@ def main(options: argparse.Namespace) -> int:
         _write(_spell(options, view, dashboards), options.output)
         return 0
     return _build(options)
+
+
+def _check_pattern(pattern: str | None) -> None:
+    """Raise ConfigError for a pattern that Kibana's data views cannot have."""
+    if pattern is None:
+        return
+    if not all(pattern.split(",")) or any(
+        character in _FORBIDDEN or not character.isprintable() for character in pattern
+    ):
+        rule = f"must be patterns of indices with commas between them, and hold no blank nor any of {_FORBIDDEN[1:]}"
+        raise ConfigError([Complaint("dashboard --index", rule)])
 
 
 def _build(options: argparse.Namespace) -> int:
@@ -77,7 +91,7 @@ def _write(text: str, output: str | None) -> None:
 def _import(options: argparse.Namespace) -> int:
     from ..dashboards.upload import Kibana, upload
 
-    endpoint = _endpoint(options.kibana)
+    endpoint = _endpoint(options.kibana, options.space)
     username, password, api_key = _credentials(options, endpoint)
     if (username or api_key) and endpoint.scheme == "http" and not endpoint.is_loopback:
         _remark(f"credentials go to {endpoint.host} in clear text; use https")
@@ -96,28 +110,45 @@ def _import(options: argparse.Namespace) -> int:
 
 def _read(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise ExpvasticError(f"dashboard: {path}: {getattr(error, 'strerror', None) or 'is not text'}") from error
 
 
 def _names(lines: str, path: str) -> list[str]:
-    """The objects in the lines, as ``type:id``."""
+    """The objects in the lines, as ``type:id``; Kibana's own exports end in a line that counts them."""
     try:
         objects = [json.loads(line) for line in lines.split("\n") if line.strip()]
-        return [f"{each['type']}:{each['id']}" for each in objects]
+        names = [f"{each['type']}:{each['id']}" for each in objects if "exportedCount" not in each]
     except (ValueError, TypeError, KeyError) as error:
         raise ExpvasticError(f"dashboard: {path}: is no export for Kibana; write one by dashboard build") from error
+    if not names:
+        raise ExpvasticError(f"dashboard: {path}: holds no objects; write them by dashboard build")
+    return names
 
 
-def _endpoint(text: str) -> Endpoint:
+def _endpoint(text: str, space: str) -> Endpoint:
     try:
         endpoint = parse_endpoint(text)
     except ValueError as error:
         raise ConfigError([Complaint("dashboard import --kibana", str(error))]) from None
-    if endpoint.scheme == "unix":
-        raise ConfigError([Complaint("dashboard import --kibana", "must be http or https")])
+    if rule := _rule_broken(endpoint, space):
+        raise ConfigError([Complaint("dashboard import --kibana", rule)])
     return endpoint
+
+
+def _rule_broken(endpoint: Endpoint, space: str) -> str:
+    """What is wrong with an address, which people copy from their browser; empty if nothing is."""
+    *folders, _ = endpoint.path.partition("?")[0].split("/")
+    if endpoint.scheme == "unix":
+        return "must be http or https"
+    if "app" in folders:
+        return "is a page of Kibana's; give its address alone, without /app and what follows"
+    if "?" in endpoint.path:
+        return "has a query; give Kibana's address alone"
+    if space and "/s/" in endpoint.path:
+        return "names a space, and so does --space; give one of them"
+    return ""
 
 
 def _credentials(options: argparse.Namespace, endpoint: Endpoint) -> tuple[str, str, str]:

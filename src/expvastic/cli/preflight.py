@@ -1,4 +1,4 @@
-"""The pre-flight of ``check --connect``: what was polled once, beside what its destinations take."""
+"""The pre-flight of ``check --connect``: what destinations are, and what was polled once beside what they take."""
 
 from __future__ import annotations
 
@@ -10,32 +10,43 @@ from ..config import RecorderPlan
 from ..datatypes import Container
 from ..errors import RecordError
 from ..logs import visible
-from ..recorder import Finding, Inspected
+from ..recorder import Finding, Inspected, Provisioned
 from ..recorders import RECORDERS
 from .flags import say
 from .tables import columns
 
 _HEAD = ("FIELD", "WHAT WOULD BECOME OF IT", "WHAT TO DO")
 _SHOWN = 50
+_DESCRIBING, _COMPARING = "FAILED, nothing would be written", "types not compared"
 
 
-async def inspect_all(plans: Mapping[str, RecorderPlan], samples: Mapping[str, Sequence[Container]]) -> None:
-    """Say of each recorder whether its destination would take the samples as they are; a table of what it would not."""
-    for name, batch in samples.items():
-        recorder = RECORDERS[plans[name].type](plans[name].plugin)
-        if not batch or not isinstance(recorder, Inspected):
-            continue
-        limit = plans[name].delivery.timeout
-        try:
-            with anyio.fail_after(limit):
-                async with recorder:
-                    findings = await recorder.inspect(batch)
-        except TimeoutError:
-            _say(name, f"types not compared: no answer within {limit:g} s")
-        except RecordError as error:
-            _say(name, f"types not compared: {error}")
-        else:
-            _tell(name, len(batch), findings)
+async def inspect_all(plans: Mapping[str, RecorderPlan], samples: Mapping[str, Sequence[Container]]) -> bool:
+    """Say of each recorder what its destination is, and whether it would take the samples as they are.
+
+    What it would not take is a table. False if nothing at all would be written to one of them.
+    """
+    return all([await _look_at(plans[name], batch) for name, batch in samples.items()])
+
+
+async def _look_at(plan: RecorderPlan, batch: Sequence[Container]) -> bool:
+    recorder = RECORDERS[plan.type](plan.plugin)
+    if not isinstance(recorder, Provisioned | Inspected):
+        return True
+    limit, stage = plan.delivery.timeout, _DESCRIBING
+    try:
+        with anyio.fail_after(limit):
+            async with recorder:
+                if isinstance(recorder, Provisioned):
+                    for line in await recorder.describe():
+                        _say(plan.name, line)
+                stage = _COMPARING
+                if isinstance(recorder, Inspected) and batch:
+                    _tell(plan.name, len(batch), await recorder.inspect(batch))
+    except TimeoutError:
+        _say(plan.name, f"{stage}: no answer within {limit:g} s")
+    except RecordError as error:
+        _say(plan.name, f"{stage}: {error}")
+    return stage == _COMPARING
 
 
 def _tell(name: str, count: int, findings: Sequence[Finding]) -> None:

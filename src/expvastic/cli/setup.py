@@ -51,7 +51,7 @@ async def _set_up(plan: RecorderPlan, options: argparse.Namespace) -> bool:
                 if options.print:
                     _print(survey)
                 elif options.diff:
-                    _compare(survey)
+                    return _compare(plan.name, survey)
                 else:
                     await _install(recorder, survey)
                 return True
@@ -68,12 +68,17 @@ def _print(survey: Survey) -> None:
         say(f"\n{visible(provision.request)}\n{provision.body}")
 
 
-def _compare(survey: Survey) -> None:
+def _compare(name: str, survey: Survey) -> bool:
+    """Say what differs; whether everything could be seen."""
     for provision in survey.provisions:
         more = "" if provision.difference or provision.is_due else ", no difference"
         _say(f"{provision.name}: {provision.condition}{more}")
         for line in provision.difference:
             _say(f"  {line}")
+    unseen = sum(not provision.is_seen for provision in survey.provisions)
+    if unseen:
+        _say(f"# recorder {name}: FAILED, {unseen} of {len(survey.provisions)} could not be compared")
+    return not unseen
 
 
 async def _install(recorder: Provisioned, survey: Survey) -> None:

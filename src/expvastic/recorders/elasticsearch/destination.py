@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -28,6 +28,7 @@ _PARTS: dict[str, _Piece] = {
     "HH": lambda moment: f"{moment.hour:02}",
 }
 _PART = re.compile(f"({'|'.join(_PARTS)})")
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _HOUR = 3_600_000_000  # microseconds; no name holds anything finer
 _NAMES_KEPT = 4_096
 
@@ -61,12 +62,24 @@ class IndexName:
         self._names: dict[tuple[int, Values], str] = {}
         self._unknown = (UNKNOWN,) * len(self.fields)
         check_name(self._render(0, self._unknown))
-        self._values = FieldValues(self.fields, self._room()) if self.fields else None
+        self._values = FieldValues(self.fields, self._room(), self._undated) if self.fields else None
+        self._knows_names = self._values is None
 
     @property
     def outranks_others(self) -> bool:
         """Whether the pattern is that of the streams of Elastic's own programs, too."""
         return self.pattern.partition("*")[0] in _COMMON_STARTS and bool(self.fields or self.dated)
+
+    @property
+    def wants_names(self) -> bool:
+        """Whether it is still to be told which of its names are in use, so that a start changes none of them."""
+        return not self._knows_names
+
+    def learn(self, names: Iterable[str]) -> None:
+        """These names are there already. Only the first call counts: no document is to change its name later on."""
+        if self._values and self.wants_names:
+            self._values.learn(filter(None, map(self._without_date, names)))
+        self._knows_names = True
 
     def of(self, container: Container) -> str:
         """The name for a container."""
@@ -93,6 +106,25 @@ class IndexName:
             piece if isinstance(piece, str) else values[piece] if isinstance(piece, int) else piece(moment)
             for piece in self._pieces
         )
+
+    def _undated(self, values: Values) -> str:
+        """What all names with these values have in common."""
+        return "".join(
+            piece if isinstance(piece, str) else values[piece] if isinstance(piece, int) else "*"
+            for piece in self._pieces
+        )
+
+    def _without_date(self, name: str) -> str:
+        """A name as ``_undated`` spells it; empty if it is none of ours."""
+        words = (
+            re.escape(piece) if isinstance(piece, str) else ".+?" if isinstance(piece, int) else _digits(piece)
+            for piece in self._pieces
+        )
+        found = re.fullmatch("".join(words), name)
+        if found is None:
+            return ""
+        ends = [0, *(edge for place in range(1, len(found.groups()) + 1) for edge in found.span(place)), len(name)]
+        return "*".join(name[start:end] for start, end in zip(ends[::2], ends[1::2], strict=True))
 
     def _room(self) -> int:
         """Bytes for each field's value."""
@@ -123,6 +155,10 @@ def _parse_date(date: str) -> list[_Piece]:
     if len(literals) == 1 or any(character.isalpha() for character in "".join(literals[::2])):
         raise ValueError(f"no date in an index name: %{{+{date}}}; its parts are {', '.join(_PARTS)}")
     return [_PARTS.get(piece, piece) for piece in literals]
+
+
+def _digits(part: Callable[[datetime], str]) -> str:
+    return rf"(\d{{{len(part(_EPOCH))}}})"
 
 
 def _check_field(name: str) -> None:

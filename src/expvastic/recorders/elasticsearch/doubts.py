@@ -18,7 +18,7 @@ from .answers import Answer, decode, tidy
 from .contact import Product
 from .destination import IndexName
 from .settings import ElasticsearchSettings
-from .template import Shape, features_of, template_name
+from .template import Shape, features_of, priority_of, template_name
 
 if TYPE_CHECKING:
     from .client import Cluster
@@ -58,14 +58,24 @@ class _Simulated(msgspec.Struct):
 
 
 async def find_doubts(
-    cluster: Cluster, product: Product, index: IndexName, settings: ElasticsearchSettings, shape: Shape
+    cluster: Cluster,
+    product: Product,
+    index: IndexName,
+    settings: ElasticsearchSettings,
+    shape: Shape,
+    *,
+    is_installed: bool = True,
 ) -> list[str]:
-    """One line for each thing that is not as the settings would have it. Raises RecordError if nobody answers."""
+    """One line for each thing that is not as the settings would have it, or will not be when the template is installed.
+
+    Raises RecordError if nobody answers.
+    """
     doubts = []
     features = features_of(product)
     if settings.retention and not features.policies and not (features.lifecycle and shape is not Shape.PLAIN):
         doubts.append(_ISM.format(product=product, pattern=index.pattern))
-    if rival := await _find_rival(cluster, index):
+    find_rival = _find_rival if is_installed else _foresee_rival
+    if rival := await find_rival(cluster, index):
         doubts.append(_RIVAL.format(rival=rival))
     return doubts
 
@@ -77,9 +87,19 @@ async def _find_rival(cluster: Cluster, index: IndexName) -> str:
     simulated = _read(await cluster.request("POST", path), _Simulated)
     if simulated is None or own not in (found.name for found in simulated.overlapping or ()):
         return ""
-    installed = _read(await cluster.request("GET", _ALL), _Installed)
-    above = [found for found in (installed or _Installed()).index_templates if found.name != own]
-    return tidy(_highest(above, name)) or _UNKNOWN
+    return tidy(_highest(await _others(cluster, index), name)) or _UNKNOWN
+
+
+async def _foresee_rival(cluster: Cluster, index: IndexName) -> str:
+    """The template that would stand above ours, were that installed."""
+    above = [each for each in await _others(cluster, index) if (each.index_template.priority or 0) > priority_of(index)]
+    return tidy(_highest(above, index.at(time.time_ns() // 1_000)))
+
+
+async def _others(cluster: Cluster, index: IndexName) -> list[_Named]:
+    """All index templates but ours, as far as they may be seen."""
+    installed = _read(await cluster.request("GET", _ALL), _Installed) or _Installed()
+    return [found for found in installed.index_templates if found.name != template_name(index)]
 
 
 def _highest(templates: Iterable[_Named], name: str) -> str:

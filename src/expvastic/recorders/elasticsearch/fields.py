@@ -7,7 +7,7 @@ decoded once, and known from then on. Nothing behind it is looked at.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -33,13 +33,15 @@ Values = tuple[str, ...]
 class FieldValues:
     """The values of some fields, legal as parts of a name of no more than ``room`` bytes each.
 
-    No more than 1,000 different combinations are ever given; ``_other`` stands for the values of all further ones.
+    Values that make no more than 1,000 different names are ever given; ``_other`` stands for all further ones.
+    ``spell`` tells names apart by everything but their date.
     """
 
-    def __init__(self, names: Sequence[str], room: int) -> None:
+    def __init__(self, names: Sequence[str], room: int, spell: Callable[[Values], str]) -> None:
         self._names = tuple(names)
         self._room = room
-        self._known: set[Values] = set()
+        self._spell = spell
+        self._known: set[str] = set()
         self._heads: dict[bytes, Values] = {}
 
     def of(self, document: bytes) -> Values:
@@ -53,6 +55,11 @@ class FieldValues:
             values = self._heads[head] = self._admit(self._read(head))
         return values
 
+    def learn(self, spelt: Iterable[str]) -> None:
+        """These names are in use: they go on being used, and count among the 1,000."""
+        self._known.update(spelt)
+        self._heads.clear()
+
     def _read(self, head: bytes) -> Values:
         try:
             metadata = _decode(b"{%b}" % head.rstrip(b",}"))
@@ -61,8 +68,9 @@ class FieldValues:
         return tuple(legalise(metadata.get(name, UNKNOWN), self._room) for name in self._names)
 
     def _admit(self, values: Values) -> Values:
-        if values not in self._known:
+        name = self._spell(values)
+        if name not in self._known:
             if len(self._known) >= _MOST:
                 return (OTHER,) * len(values)
-            self._known.add(values)
+            self._known.add(name)
         return values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -26,12 +25,22 @@ async def inspect(
     settings: ElasticsearchSettings,
     batch: Sequence[Container],
 ) -> list[Finding]:
-    """What the destination would not take of a batch as it is. Raises RecordError if it cannot be told."""
-    name = index.at(time.time_ns() // 1_000)
-    layout = await ask_layout(cluster, name)
-    if layout is None:
-        layout = await _foresee(cluster, product, index, settings, name)
-    return find_faults(layout, [container.document for container in batch])
+    """What the destination would not take of a batch as it is, each name's problems once.
+
+    A name with fields or dates stands for several indices: each is compared with what would go to it. Raises
+    RecordError if it cannot be told.
+    """
+    by_name: dict[str, list[bytes]] = {}
+    for container in batch:
+        by_name.setdefault(index.of(container), []).append(container.document)
+    future: Layout | None = None
+    findings: dict[Finding, None] = {}
+    for name, documents in by_name.items():
+        layout = await ask_layout(cluster, name)
+        if layout is None:
+            layout = future = future or await _foresee(cluster, product, index, settings, name)
+        findings |= dict.fromkeys(find_faults(layout, documents))
+    return list(findings)
 
 
 async def _foresee(

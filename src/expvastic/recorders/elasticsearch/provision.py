@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...errors import RecorderLost, RecordError
-from .answers import Answer, explain
+from .answers import Answer, explain, read_error
 from .contact import Product
 from .destination import IndexName
 from .doubts import find_doubts, tell_once
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 _ROUNDS = 3  # of looking and writing, while others write too
 _SETUP = "`expvastic setup -c FILE` with stronger credentials installs it, or set manage_template: false"
 _ADVICE = {400: "change the index name or set manage_template: false", 403: _SETUP}
+_CUSTOM = "mend the @custom part, which somebody added to it"
+_BLOCK = "cluster_block_exception"
 _SHAPES = {
     Mode.AUTO: Shape.STREAM,
     Mode.DATA_STREAM: Shape.STREAM,
     Mode.INDEX: Shape.PLAIN,
     Mode.TIME_SERIES: Shape.SERIES,
 }
+_CONTENDED = "{template} was replaced by one of another mode or index_name; is there a recorder that says otherwise?"
 _BUSY = (408, 429)  # explained as they are, like all from 500 on
 
 
@@ -42,23 +45,30 @@ class Destination(NamedTuple):
 
 
 async def settle_templates(
-    cluster: Cluster, product: Product, index: IndexName, settings: ElasticsearchSettings
-) -> None:
+    cluster: Cluster, product: Product, index: IndexName, settings: ElasticsearchSettings, *, is_first: bool = True
+) -> Destination:
     """Make sure that the destination's types will be ours: return when its templates are there, or none is needed.
+
+    Templates that were right the first time, and are for another kind of destination now, were changed by somebody who
+    would change them again: they are left alone then.
 
     Raises RecordError if that could not be settled, TemplateRefused if it will not be by trying again soon.
     """
     destination = await find_destination(cluster, index, settings.mode)
     if destination.is_there:
-        return
+        return destination
     pieces = wanted_pieces(product, index, settings, destination)
     # The index template comes last: if it is there, so is all that it needs, whoever installed it.
     condition, _ = await look(cluster, pieces[-1])
-    if condition.wants_install:
+    doubts = []
+    if condition is Condition.UNSUITED and not is_first:
+        doubts.append(_CONTENDED.format(template=pieces[-1].words))
+    elif condition.wants_install:
         for piece in pieces:
-            await install(cluster, piece)
-    doubts = await find_doubts(cluster, product, index, settings, destination.shape)
+            await install(cluster, piece, anew=condition is Condition.UNSUITED)
+    doubts += await find_doubts(cluster, product, index, settings, destination.shape)
     tell_once(settings, index.text, doubts)
+    return destination
 
 
 def wanted_pieces(
@@ -74,12 +84,16 @@ def wanted_pieces(
     return build_pieces(index, destination.shape, features, settings.retention)
 
 
-async def check_series(cluster: Cluster, index: IndexName) -> None:
+async def check_series(cluster: Cluster, index: IndexName, *, is_settled: bool = True) -> None:
     """Make sure that a name is, or will be, a time series, for only that notices a document without an id of ours.
 
-    Raises TemplateRefused if it is not, RecordError if that may not be asked.
+    What will be is asked for only if the templates are settled. Raises TemplateRefused if it is not, RecordError if
+    that may not be asked.
     """
-    layout = await ask_layout(cluster, index.text) or await ask_future_layout(cluster, index.text)
+    layout = await ask_layout(cluster, index.text)
+    if layout is None and not is_settled:
+        return
+    layout = layout or await ask_future_layout(cluster, index.text)
     if layout.mode != "time_series":
         raise TemplateRefused(
             f"{cluster.address}: {index.text} is no time series; install its template with `expvastic setup -c FILE`, "
@@ -89,7 +103,7 @@ async def check_series(cluster: Cluster, index: IndexName) -> None:
 
 async def find_destination(cluster: Cluster, index: IndexName, mode: Mode) -> Destination:
     """What the name stands for, or will. Raises RecorderLost if it is not what the mode says."""
-    if not index.dated:
+    if not index.dated and not index.fields:
         answer = await resolve(cluster, index.text)
         if answer.status == 200:
             if found := _read_destination(answer, index, mode):
@@ -100,6 +114,8 @@ async def find_destination(cluster: Cluster, index: IndexName, mode: Mode) -> De
         return Destination(_SHAPES[mode], f"mode says {mode.value}")
     if index.dated:
         return Destination(Shape.PLAIN, "there is a date in its name")
+    if index.fields:
+        return Destination(Shape.STREAM, "each of its names is one, unless there is an index or alias of it")
     return Destination(Shape.STREAM, "there is no index or alias of that name")
 
 
@@ -156,5 +172,15 @@ def _refused(answer: Answer, piece: Piece) -> RecordError:
     error = explain(answer, piece.words)
     if answer.status >= 500 or answer.status in _BUSY:
         return error
-    words = f"{error}; {_ADVICE.get(answer.status, 'or set manage_template: false')}"
-    return (RecorderLost if answer.status == 401 else TemplateRefused)(words)
+    return (RecorderLost if answer.status == 401 else TemplateRefused)(f"{error}; {_advise(answer)}")
+
+
+def _advise(answer: Answer) -> str:
+    kind, reason = read_error(answer.body)
+    if kind == _BLOCK:  # whoever asks
+        return "let the cluster be written to"
+    if answer.status == 400 and "@custom" in reason:
+        return _CUSTOM
+    if answer.status == 400 and "no longer match a data stream template" in reason:
+        return "there are data streams of such names: write mode: data_stream, or change the index name"
+    return _ADVICE.get(answer.status, "or set manage_template: false")

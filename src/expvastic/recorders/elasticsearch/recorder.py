@@ -26,13 +26,16 @@ from ...recorder import (
 )
 from .contact import Product, make_contact
 from .counting import count_by_minute
+from .description import describe, foretell
 from .destination import index_of
 from .preflight import inspect
-from .provision import TemplateRefused, check_series, settle_templates
+from .provision import TemplateRefused
+from .resolve import learn_names
 from .search import find_recorded
 from .sending import Sender
 from .series import SeriesSender
 from .settings import ElasticsearchSettings, Mode
+from .settling import Settlement
 from .survey import provide, survey
 from .template import sibling_of
 from .whereabouts import whereabouts_of
@@ -59,8 +62,7 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
         self._series = SeriesSender(settings, self._index) if settings.mode is Mode.TIME_SERIES else None
         self._sender = self._series or Sender(settings, self._index)
         self._cluster: Cluster | None = None
-        self._is_settled = not settings.manage_template and not self._series
-        self._settling = anyio.Lock()
+        self._settlement = Settlement(settings, self._index)
 
     @property
     def destination(self) -> str:
@@ -71,6 +73,7 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
         try:
             with _before_any_bulk():
                 self.product = await make_contact(self._cluster)
+                await learn_names(self._cluster, self._index)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -88,9 +91,10 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
         cluster = self._entered_cluster()
         if not batch:
             return []
-        if not self._is_settled:
+        if self._settlement.is_due():
             try:
-                await self._settle(cluster)
+                with _before_any_bulk():
+                    await self._settlement.settle(cluster, self.product)
             except TemplateRefused as error:
                 return [self._block(container, str(error)) for container in batch]
         return await self._sender.send(cluster, batch)
@@ -105,6 +109,13 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
     async def count_by_minute(self, agent_id: str, since: int, until: int) -> Mapping[int, int]:
         pattern = f"{self._index.pattern},{sibling_of(self._index).text}" if self._series else self._index.pattern
         return await count_by_minute(self._entered_cluster(), pattern, agent_id, since, until)
+
+    @property
+    def outlook(self) -> str:
+        return foretell(self._index, self.settings)
+
+    async def describe(self) -> Sequence[str]:
+        return await describe(self._entered_cluster(), self.product, self._index, self.settings)
 
     async def survey(self) -> Survey:
         return await survey(self._entered_cluster(), self.product, self._index, self.settings)
@@ -124,16 +135,6 @@ class ElasticsearchRecorder(Recorder[ElasticsearchSettings], Searched, Counted, 
         """Nothing was sent, and nothing is to be sent soon: types guessed from the first values would stay."""
         destination = self._index.of(container)
         return Verdict(Outcome.BLOCKED, reason="no usable template", detail=why, destination=destination)
-
-    async def _settle(self, cluster: Cluster) -> None:
-        async with self._settling:
-            if not self._is_settled:
-                with _before_any_bulk():
-                    if self.settings.manage_template:
-                        await settle_templates(cluster, self.product, self._index, self.settings)
-                    if self._series:
-                        await check_series(cluster, self._index)
-                self._is_settled = True
 
 
 @contextlib.contextmanager

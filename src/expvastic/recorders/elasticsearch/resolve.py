@@ -8,10 +8,14 @@ from urllib.parse import quote
 import msgspec
 
 from ...errors import RecordError
-from .answers import Answer, decode
+from .answers import Answer, decode, explain
 
 if TYPE_CHECKING:
     from .client import Cluster
+    from .destination import IndexName
+
+
+_BUSY = (401, 408, 429)  # explained as they are, like all from 500 on
 
 
 class _Index(msgspec.Struct):
@@ -45,6 +49,12 @@ class Resolved(msgspec.Struct):
         return any(found.name == name for found in self.data_streams)
 
     @property
+    def names(self) -> list[str]:
+        """Everything that was found, by name."""
+        names = [index.name for index in self.indices] + [alias.name for alias in self.aliases]
+        return names + [stream.name for stream in self.data_streams]
+
+    @property
     def aliased(self) -> list[str]:
         """What the aliases stand for."""
         return [name for alias in self.aliases for name in alias.indices]
@@ -54,6 +64,21 @@ class Resolved(msgspec.Struct):
         """The indices that hold the documents, each stream's oldest first."""
         backing = [name for stream in self.data_streams for name in stream.backing_indices]
         return [index.name for index in self.indices] + backing
+
+
+async def learn_names(cluster: Cluster, index: IndexName) -> None:
+    """Tell a name with fields which of its names are there; nothing is known where that may not be asked.
+
+    Raises RecordError if the cluster cannot tell now.
+    """
+    if not index.wants_names:
+        return
+    path = f"/_resolve/index/{quote(index.pattern, safe='')}?filter_path=*.name"  # streams have many indices
+    answer = await cluster.request("GET", path)
+    if answer.status >= 500 or answer.status in _BUSY:
+        raise explain(answer, f"looking for {index.pattern}")
+    found = read_resolved(answer, index.pattern) if answer.status == 200 else Resolved()
+    index.learn(found.names)
 
 
 async def resolve(cluster: Cluster, *names: str) -> Answer:

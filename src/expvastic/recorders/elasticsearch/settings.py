@@ -18,6 +18,8 @@ from .aws import AwsSettings
 from .cloud import parse_cloud_id
 from .destination import IndexName
 
+_LONGEST_STREAM = 233  # bytes; .ds-, a date and a number are put around it
+
 
 class Mode(enum.StrEnum):
     """What the destination is."""
@@ -99,9 +101,9 @@ class ElasticsearchSettings(SettingsModel):
     """The index or data stream. Dates are taken from `@timestamp`, in UTC: `expvastic-%{+yyyy.MM.dd}`, of the parts
     `yyyy`, `yy`, `MM`, `dd`, `HH`. Fields are taken from the document:
     `metrics-expvastic.%{service.name}-default`, of `service.name`, `host.name`, `event.dataset` and `labels.NAME`; a
-    value is lower-cased and cut, what a name may not hold becomes `_`, and what is missing `unknown`; after 1,000
-    different ones all further ones are `_other`. At least three characters stand before the first date or field, for
-    the index template is for all names that begin so."""
+    value is lower-cased and cut, what a name may not hold becomes `_`, and what is missing `unknown`; once there are
+    1,000 different names, in the cluster too, all further values are `_other`. At least three characters stand before
+    the first date or field, for the index template is for all names that begin so."""
     mode: Mode = Mode.AUTO
     """What that is: `index`, `data_stream`, `time_series` (Elasticsearch 8.7 and newer), or `auto`: an index if there
     is an index or alias of the name or if it holds a date, else a data stream."""
@@ -215,6 +217,11 @@ class ElasticsearchSettings(SettingsModel):
                     "mode: time_series goes with a name without a date or field; the cluster itself begins new indices"
                 )
             IndexName(f"{index.text}-plain")
+        if self.mode in (Mode.DATA_STREAM, Mode.TIME_SERIES) and len(self.index_name.encode()) > _LONGEST_STREAM:
+            raise ValueError(
+                f"names of data streams must not be longer than {_LONGEST_STREAM} bytes, for the indices behind them "
+                "have longer ones"
+            )
         return self
 
     @model_validator(mode="after")

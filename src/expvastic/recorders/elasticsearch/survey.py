@@ -24,7 +24,8 @@ async def survey(cluster: Cluster, product: Product, index: IndexName, settings:
     if destination.is_there:
         return Survey(f"{about}, which gets no template")
     provisions = [await _look_at(cluster, piece) for piece in wanted_pieces(product, index, settings, destination)]
-    remarks = await find_doubts(cluster, product, index, settings, destination.shape)
+    shape, is_installed = destination.shape, provisions[-1].condition != Condition.MISSING.value
+    remarks = await find_doubts(cluster, product, index, settings, shape, is_installed=is_installed)
     return Survey(about, tuple(provisions), tuple(remarks))
 
 
@@ -43,10 +44,10 @@ async def _look_at(cluster: Cluster, piece: Piece) -> Provision:
     try:
         condition, installed = await look(cluster, piece)
     except TemplateRefused as error:  # the request may be for somebody who is allowed more
-        words, is_due = f"not to be seen: {error}", True
+        words, is_due, is_seen = f"not to be seen: {error}", True, False
     else:
         difference = compare(piece, installed)
         is_due = condition.wants_install or (condition is Condition.CURRENT and bool(difference))
-        words = condition.value
+        words, is_seen = condition.value, True
     body = json.dumps(piece.content, indent=2, ensure_ascii=False)
-    return Provision(piece.words, f"PUT {piece.path}", body, words, difference, is_due)
+    return Provision(piece.words, f"PUT {piece.path}", body, words, difference, is_due, is_seen)

@@ -39,7 +39,9 @@ _OUTCOMES = {
 
 # 400s that no document can be blamed for: a closed index, a name that is not allowed, the limit of shards.
 _DESTINATION_TYPES = {"index_closed_exception", "invalid_index_name_exception", "validation_exception"}
-_DESTINATION_WORDS = re.compile(r"pipeline with id \[.*\] does not exist|no write index is defined for alias")
+_DESTINATION_WORDS = re.compile(
+    r"pipeline with id \[.*\] does not exist|no write index is defined for alias|^data_stream \[.*\] must not "
+)
 
 # The ways in which the versions name the field that they refuse.
 _FIELDS = tuple(

@@ -14,5 +14,6 @@ from .pieces import Piece as Piece
 from .pieces import Shape as Shape
 from .pieces import build_pieces as build_pieces
 from .pieces import build_settings as build_settings
+from .pieces import priority_of as priority_of
 from .pieces import sibling_of as sibling_of
 from .pieces import template_name as template_name

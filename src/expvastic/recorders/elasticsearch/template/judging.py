@@ -58,13 +58,20 @@ def judge(piece: Piece, installed: Mapping[str, Any] | None) -> Condition:
         return Condition.NEWER
     if version < VERSION:
         return Condition.OLDER
-    return Condition.CURRENT if _nature(installed) == _nature(piece.content) else Condition.UNSUITED
+    is_suited = _nature(installed) == _nature(piece.content) and _patterns(piece.content) <= _patterns(installed)
+    return Condition.CURRENT if is_suited else Condition.UNSUITED
 
 
 def _nature(template: Mapping[str, Any]) -> tuple[bool, bool]:
     """Whether what a template makes is a data stream, and whether it is a time series."""
     parts = template.get("composed_of") or []
     return template.get("data_stream") is not None, any(SERIES_PART in str(part) for part in parts)
+
+
+def _patterns(template: Mapping[str, Any]) -> set[str]:
+    """The names that a template is for; users may add to them."""
+    patterns = template.get("index_patterns") or []
+    return {patterns} if isinstance(patterns, str) else set(map(str, patterns))
 
 
 def compare(piece: Piece, installed: Mapping[str, Any] | None) -> tuple[str, ...]:

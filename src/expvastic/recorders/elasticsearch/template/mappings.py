@@ -13,7 +13,7 @@ from .features import Features
 
 MANAGER = "expvastic"
 VERSION = (
-    3  # raised with every change of what templates say; one that is installed is only ever replaced by a newer one
+    4  # raised with every change of what templates say; one that is installed is only ever replaced by a newer one
 )
 
 Field = dict[str, object]

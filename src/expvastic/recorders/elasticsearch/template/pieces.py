@@ -22,6 +22,7 @@ _DAY = 86_400
 _ROLLOVER = {"max_age": "30d", "max_primary_shard_size": "50gb"}
 
 SERIES_PART = "@series-"  # by which a time series' template is told from that of another data stream
+_INDEX_PART = "@index-"
 COMPONENT, INDEX, POLICY = "_component_template", "_index_template", "_ilm/policy"
 
 
@@ -66,6 +67,11 @@ def template_name(name: IndexName) -> str:
     return f"{MANAGER}-{name.pattern.replace('*', '_')}"
 
 
+def priority_of(name: IndexName) -> int:
+    """Equal priorities of overlapping patterns are refused: the more a pattern says, the higher it stands."""
+    return _PRIORITY + len(name.pattern.replace("*", ""))
+
+
 def sibling_of(name: IndexName) -> IndexName:
     """The plain data stream beside a time series, for what that does not take. Raises ValueError if it is too long."""
     return IndexName(f"{name.text}-plain")
@@ -95,7 +101,9 @@ def _build(name: IndexName, shape: Shape, features: Features, retention: float |
     if not features.parts:
         return (*([policy] if policy else []), Piece(INDEX, own, template | {"template": settings | mappings}))
     kind = SERIES_PART if shape is Shape.SERIES else "@"
-    parts = [_component(f"{own}{kind}settings", settings), _component(f"{own}{kind}mappings", mappings)]
+    # Those of a stream have words that an index' template may not have, and one cannot be replaced under the other.
+    special = _INDEX_PART if shape is Shape.PLAIN else kind
+    parts = [_component(f"{own}{special}settings", settings), _component(f"{own}{kind}mappings", mappings)]
     template["composed_of"] = [*(part.name for part in parts), f"{own}@custom"]
     template["ignore_missing_component_templates"] = [f"{own}@custom"]
     return (*([policy] if policy else []), *parts, Piece(INDEX, own, template))
@@ -104,8 +112,7 @@ def _build(name: IndexName, shape: Shape, features: Features, retention: float |
 def _head(name: IndexName, shape: Shape) -> dict[str, object]:
     head: dict[str, object] = {
         "index_patterns": [name.pattern],
-        # Equal priorities of overlapping patterns are refused: the more a pattern says, the higher it stands.
-        "priority": _PRIORITY + len(name.pattern.replace("*", "")),
+        "priority": priority_of(name),
         "_meta": _META,
     }
     return head if shape is Shape.PLAIN else head | {"data_stream": {}}
