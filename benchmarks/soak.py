@@ -2,10 +2,10 @@
 
 python benchmarks/soak.py --minutes 20 --polls 2000
 
-The command with a buffer on disk, against Go targets and the sink; a line each minute. At the end the targets serve what
-is asked for and go, the program drains and is stopped, and the books are compared: pages served and read, documents
-recorded and at the sink. ``--trouble`` lets the sink answer 429 and 503 and the targets be away, for some seconds each.
-Ends with 1 if anything was lost, or was there twice.
+The command with a buffer on disk, against Go targets and the sink; a line each minute. At the end the targets serve
+what is asked for and go, the program drains and is stopped, and the books are compared: pages served and read,
+documents recorded and at the sink. ``--trouble`` lets the sink answer 429 and 503, and the targets be away, for some
+seconds each. Ends with 1 if anything was lost, or was there twice.
 """
 
 from __future__ import annotations

@@ -36,14 +36,14 @@ QUICK = Sizes(
     targets=10,
     many=20,
     few=5,
-    interval=0.2,
-    seconds=1.5,
-    warm_up=0.5,
-    closed_seconds=1.0,
-    closed_warm_up=0.5,
-    idle_seconds=1.5,
-    long_interval=1.0,
-    starts=2,
+    interval=0.1,
+    seconds=0.5,
+    warm_up=0.2,
+    closed_seconds=0.5,
+    closed_warm_up=0.2,
+    idle_seconds=0.5,
+    long_interval=0.5,
+    starts=1,
 )
 
 

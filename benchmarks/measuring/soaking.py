@@ -25,7 +25,7 @@ class Sample:
 
     minute: float
     memory: float  # megabytes
-    cpu_per_poll: float  # microseconds for each document that was recorded
+    cpu_per_poll: float  # microseconds for each page that was read
     lag_p50: float  # milliseconds
     lag_p99: float
     files: int
@@ -52,7 +52,7 @@ def sample(minute: float, program: Process, before: Before, now: Before) -> Samp
     return Sample(
         minute=minute,
         memory=program.memory,
-        cpu_per_poll=(now.cpu - before.cpu) / max(1, now.books.recorded - before.books.recorded) * 1e6,
+        cpu_per_poll=(now.cpu - before.cpu) / max(1, now.books.read - before.books.read) * 1e6,
         lag_p50=arrived.get("lag_p50", 0.0),
         lag_p99=arrived.get("lag_p99", 0.0),
         files=program.open_files,
