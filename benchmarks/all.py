@@ -86,10 +86,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         go_parts.build(Path(folder))
         seen, chosen, complaints = measure(options, Path(folder))
-    text = report.report(seen, chosen, options.sizes, " ".join(["python benchmarks/all.py", *sys.argv[1:]]))
+    text = report.report(seen, chosen, options.sizes)
     print(text)
     if options.write:
-        report.write(options.write, text)
+        report.write(options.write, "tables", text)
     for complaint in complaints:
         print(f"NOT IN ORDER: {complaint}")
     return 1 if complaints else 0

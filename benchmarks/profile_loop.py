@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from measuring import contestants, go_parts, shares
+from measuring import contestants, go_parts, report, shares
 from measuring.processes import Process, allow_many_files
 from measuring.tables import markdown
 from measuring.window import Scene, firsts, stage
@@ -68,6 +68,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--helper-cores", default="0", help="of targets, sink and profiler")
     parser.add_argument("--py-spy", default=shutil.which("py-spy") or str(Path(sys.executable).with_name("py-spy")))
     parser.add_argument("--keep", type=Path, metavar="FILE", help="keep the samples, for a flame graph")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into a page of Markdown as well")
     return parser.parse_args()
 
 
@@ -82,13 +83,21 @@ def main() -> int:
         spent, samples = profile(options, Path(name))
     if options.keep:
         options.keep.write_text("\n".join(samples) + "\n", encoding="utf-8")
+    text = f"{report.about()}\n\n{table(options, spent, samples)}\n"
+    print(text)
+    if options.write:
+        report.write(options.write, "profile", text)
+    return 0
+
+
+def table(options: argparse.Namespace, spent: float, samples: list[str]) -> str:
+    """A row for each part that was seen."""
     counts = shares.by_part(samples)
     total = counts.total()
     rows = [(part, counts[part] / total) for part in shares.PARTS if counts[part]]
     lines = [[part, f"{100 * share:.1f} %", f"{spent * share:.1f}"] for part, share in rows]
-    print(f"{options.page}, {'disk' if options.disk else 'memory'} buffer, {total:,} samples\n")
-    print(markdown([["", "share", "µs per poll"], *lines, ["all", "100 %", f"{spent:.1f}"]]))
-    return 0
+    head = f"page of {options.page[:2]} KB, {'disk' if options.disk else 'memory'} buffer, {total:,} samples"
+    return markdown([[head, "share", "µs per poll"], *lines, ["all", "100 %", f"{spent:.1f}"]])
 
 
 if __name__ == "__main__":

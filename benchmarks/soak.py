@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from measuring import go_parts, soaking
+from measuring import go_parts, report, soaking
 from measuring.contestants import SOURCE
 from measuring.own_part import Books, expvastic
 from measuring.processes import Process, allow_many_files
@@ -38,7 +38,13 @@ class Soak:
         self._socket = folder / "status.sock"
         self._interval = options.targets / options.polls
         self.samples: list[Sample] = []
+        self.told: list[str] = []
         self.troubles = 0
+
+    def tell(self, line: str) -> None:
+        """Print a line, and keep it."""
+        print(line, flush=True)
+        self.told.append(line)
 
     def program(self) -> Process:
         return expvastic(
@@ -65,18 +71,18 @@ class Soak:
                 soaking.await_books(self._socket, program)
                 for sample in self._samples(program, targets):
                     self.samples.append(sample)
-                    print(soaking.line(sample), flush=True)
+                    self.tell(soaking.line(sample))
                 served = targets.stop()
                 books = self._drained(program)
                 code = program.stop()
             known = go_parts.ask(go_parts.SINK, "/stats")["known"]
-        print(f"served {served:,} pages, read {books.read:,}; recorded {books.recorded:,}, at the sink {known:,}")
+        self.tell(f"served {served:,} pages, read {books.read:,}; recorded {books.recorded:,}, at the sink {known:,}")
         duplicates = sum(sample.duplicates for sample in self.samples)
         return [*soaking.findings(served, books, known, duplicates, code)]
 
     def _samples(self, program: Process, targets: Targets) -> Iterator[Sample]:
         began, count = time.monotonic(), round(self._options.minutes * 60 / self._options.every)
-        print(soaking.HEAD)
+        self.tell(soaking.HEAD)
         before = soaking.Before.of(program, self._socket)
         for number in range(1, count + 1):
             if self._options.trouble and number % 2 == 0:
@@ -113,6 +119,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--trouble", action="store_true", help="for targets and sink, at every second line")
     parser.add_argument("--cores", default="1", help="of expvastic, as taskset takes them")
     parser.add_argument("--helper-cores", default="0", help="of targets and sink")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the table into a page of Markdown as well")
     return parser.parse_args()
 
 
@@ -124,9 +131,11 @@ def main() -> int:
         go_parts.build(Path(name))
         soak = Soak(options, Path(name))
         wrong = soak.run()
-    print(soaking.drift(soak.samples))
+    soak.tell(soaking.drift(soak.samples))
     for each in wrong:
-        print(f"BROKEN: {each}")
+        soak.tell(f"BROKEN: {each}")
+    if options.write:
+        report.write(options.write, "soak", "\n".join([report.about(), "", "```text", *soak.told, "```", ""]))
     return 1 if wrong else 0
 
 

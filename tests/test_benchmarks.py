@@ -91,7 +91,7 @@ def test_the_one_command_measures_every_row_and_the_same_work_in_each(tmp_path: 
         assert not sizes or max(sizes) <= 1.05 * min(sizes), title
     assert not [row for row, cells in found["What must be reached"].items() if "not measured" in cells.values()]
     assert "NOT IN ORDER" not in printed, "nothing is lost or twice, and the books add up"
-    assert page.read_text(encoding="utf-8").startswith(report.BEGIN)
+    assert page.read_text(encoding="utf-8").startswith(report.markers("tables")[0])
 
 
 @pytest.mark.slow
@@ -155,24 +155,28 @@ def test_what_was_not_measured_is_said_to_be_so() -> None:
     assert {must.verdict for must in musts(Measured(), 1000)} == {"not measured"}
 
 
-def test_a_report_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
+def test_what_is_measured_takes_the_place_of_what_was_before(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n", encoding="utf-8")
+    first, last = report.markers("tables")
+    page.write_text(f"before\n{first}\nold\n{last}\nafter\n", encoding="utf-8")
 
-    report.write(page, "new\n")
-    report.write(page, "newer\n")
+    report.write(page, "tables", "new\n")
+    report.write(page, "tables", "newer\n")
+    report.write(page, "profile", "another\n")
 
-    assert page.read_text(encoding="utf-8") == f"before\n{report.BEGIN}\nnewer\n{report.END}\nafter\n"
+    other = "\nanother\n".join(report.markers("profile"))
+    assert page.read_text(encoding="utf-8") == f"before\n{first}\nnewer\n{last}\nafter\n{other}\n"
 
 
 def test_a_page_without_its_second_marker_is_left_alone(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text(f"{report.BEGIN}\nold\nafter\n", encoding="utf-8")
+    text = f"{report.markers('tables')[0]}\nold\nafter\n"
+    page.write_text(text, encoding="utf-8")
 
     with pytest.raises(ValueError, match="put the second one back"):
-        report.write(page, "new\n")
+        report.write(page, "tables", "new\n")
 
-    assert page.read_text(encoding="utf-8") == f"{report.BEGIN}\nold\nafter\n"
+    assert page.read_text(encoding="utf-8") == text
 
 
 def test_samples_belong_to_the_innermost_part_and_waiting_threads_to_none() -> None:

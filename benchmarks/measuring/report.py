@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,13 +16,10 @@ from .contestants import GO, MEMORY
 from .musts import Measured
 from .sections import Section, Sizes
 
-BEGIN = "<!-- measured -->"
-END = "<!-- end of what was measured -->"
 
-
-def report(seen: Measured, sections: Sequence[Section], sizes: Sizes, how: str) -> str:
-    """All tables, what must be reached first."""
-    parts = [_about(how), "### What must be reached\n", musts.table(seen, sizes.targets)]
+def report(seen: Measured, sections: Sequence[Section], sizes: Sizes) -> str:
+    """All tables, what must be reached first; the name of the piece is ``tables``."""
+    parts = [about(), "### What must be reached\n", musts.table(seen, sizes.targets)]
     for section in sections:
         costs = seen.costs[section.key]
         parts += [f"### {section.title}\n", tables.of_costs(costs, section.columns, GO)]
@@ -41,8 +39,10 @@ def _memory(seen: Measured, sections: Sequence[Section]) -> Iterator[list[str]]:
             yield [f"{section.scene.targets:,}", *(f"{tables.spell(number, 0)} MB" for number in numbers)]
 
 
-def _about(how: str) -> str:
+def about() -> str:
+    """When, with what and on what it was measured, and how to do it again."""
     today = datetime.datetime.now(tz=datetime.UTC).date()
+    how = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     names = ("elasticsearch", "httptools", "msgspec", "isal", "uvloop")
     found = [f"{name} {importlib.metadata.version(name)}" for name in names if importlib.util.find_spec(name)]
     versions = [f"Python {platform.python_version()}", go_parts.version(), *found]
@@ -63,11 +63,17 @@ def _machine() -> str:
 _LOAD = os.getloadavg()[0]
 
 
-def write(path: Path, text: str) -> None:
-    """Put the report between the markers of a page; at its end, with markers, if it has none."""
+def write(path: Path, name: str, text: str) -> None:
+    """Put what was measured between the markers of that name in a page; at its end, with markers, if it has none."""
     page = path.read_text(encoding="utf-8") if path.exists() else ""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = markers(name)
+    before, begin, rest = page.partition(first)
+    _, end, after = rest.partition(last)
     if begin and not end:
-        raise ValueError(f"{path}: {BEGIN} without {END}; put the second one back")
-    path.write_text(f"{before}{BEGIN}\n{text}{END}{after if end else chr(10)}", encoding="utf-8")
+        raise ValueError(f"{path}: {first} without {last}; put the second one back")
+    path.write_text(f"{before}{first}\n{text}{last}{after if end else chr(10)}", encoding="utf-8")
+
+
+def markers(name: str) -> tuple[str, str]:
+    """What stands before and after a measured piece of a page."""
+    return f"<!-- measured: {name} -->", f"<!-- end of measured: {name} -->"

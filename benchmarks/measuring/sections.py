@@ -11,7 +11,17 @@ from .window import Contestant, Scene
 PARTS = ("paced", "closed", "many", "few", "idle", "start", "others")
 PACED = ("µs CPU/poll", "% of a core", "helpers' %", "read/s", "delivered/s", "missed %", "lag p50 ms", "p99 ms")
 PACED += ("MB first", "MB", "bytes/doc", "1st poll ms", "1st ack ms")
-CLOSED = ("µs CPU/poll", "polls/core-s", "% of a core", "helpers' %", "read/s", "delivered/s", "MB", "bytes/doc")
+CLOSED = (
+    "µs CPU/poll",
+    "polls/core-s",
+    "% of a core",
+    "helpers' %",
+    "limit",
+    "read/s",
+    "delivered/s",
+    "MB",
+    "bytes/doc",
+)
 IDLE = ("% of a core", "wake-ups/s", "MB first", "MB", "1st poll ms", "1st ack ms")
 
 

@@ -7,11 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .window import Cost
 
+BUSY = 0.95  # of a core: whoever has taken so much could not do more
+
 COLUMNS: Mapping[str, Callable[[Cost], str]] = {
     "µs CPU/poll": lambda cost: spell(cost.cpu_per_poll, 0 if cost.cpu_per_poll < 10_000 else -2),
     "polls/core-s": lambda cost: spell(1e6 / cost.cpu_per_poll, 0),
     "% of a core": lambda cost: spell(100 * cost.cores, 3 if cost.cores < 0.01 else 1),
     "helpers' %": lambda cost: spell(100 * cost.helpers, 0),
+    "limit": lambda cost: "core" if cost.cores >= BUSY else "helpers" if cost.helpers >= BUSY else "neither",
     "read/s": lambda cost: spell(cost.reads, 0),
     "delivered/s": lambda cost: spell(cost.polls, 0),
     "missed %": lambda cost: spell(cost.missed, 2),
