@@ -34,7 +34,7 @@ def telegraf(binary: Path, scene: Scene, folder: Path) -> Process:
 def telegraf_configuration(scene: Scene) -> str:
     """The file, in TOML; every value in it is spelled as JSON would spell it."""
     interval = f"{scene.interval * 1000:g}ms"
-    agent = {
+    agent: dict[str, Any] = {
         "interval": interval,
         "round_interval": False,
         "metric_batch_size": _BATCH,
@@ -43,7 +43,7 @@ def telegraf_configuration(scene: Scene) -> str:
         "omit_hostname": False,
         "quiet": True,
     }
-    source = {
+    source: dict[str, Any] = {
         "urls": _urls(scene),
         "timeout": "5s",
         "name_override": "expvar",
@@ -51,7 +51,7 @@ def telegraf_configuration(scene: Scene) -> str:
         "json_string_fields": list(_TEXTS),
         "fieldexclude": list(_LONG_LISTS),
     }
-    destination = {
+    destination: dict[str, Any] = {
         "urls": [_sink()],
         "timeout": "30s",
         "index_name": _INDEX,

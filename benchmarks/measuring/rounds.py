@@ -11,21 +11,24 @@ from .window import Cost, Run
 
 
 def run(sections: Sequence[Section], rounds: int) -> tuple[dict[str, dict[str, Cost]], list[str]]:
-    """Medians by section and contestant, and every complaint."""
-    runs: dict[str, dict[str, list[Run]]] = {}
+    """Medians by section and contestant, and every complaint; who cannot be measured is one, and the others go on."""
+    runs: dict[str, dict[str, list[Run]]] = {section.key: {} for section in sections}
+    complaints: list[str] = []
     for number in range(rounds):
         for section in sections:
             if section.is_brief and number:
                 continue
             for contestant in section.contestants:
                 tell(f"round {number + 1} of {rounds}: {section.title}: {contestant.name}")
-                seen = runs.setdefault(section.key, {}).setdefault(contestant.name, [])
-                seen.append(window.measure(section.scene, contestant))
+                try:
+                    seen = window.measure(section.scene, contestant)
+                except (RuntimeError, OSError) as error:
+                    complaints.append(f"{section.title}: {contestant.name}: {error}")
+                else:
+                    runs[section.key].setdefault(contestant.name, []).append(seen)
+                    complaints.extend(f"{section.title}: {complaint}" for complaint in seen.complaints)
     costs = {key: {name: window.median(seen) for name, seen in rows.items()} for key, rows in runs.items()}
-    told = [
-        complaint for rows in runs.values() for seen in rows.values() for run in seen for complaint in run.complaints
-    ]
-    return costs, told
+    return costs, complaints
 
 
 def tell(what: str) -> None:

@@ -9,8 +9,8 @@ from . import contestants
 from .window import Contestant, Scene
 
 PARTS = ("paced", "closed", "many", "few", "idle", "start", "others")
-PACED = ("µs CPU/poll", "% of a core", "helpers' %", "read/s", "delivered/s", "missed %", "lag p50 ms", "p99 ms")
-PACED += ("MB first", "MB", "bytes/doc", "1st poll ms", "1st ack ms")
+_LOAD = ("µs CPU/poll", "% of a core", "helpers' %", "read/s", "delivered/s", "missed %", "lag p50 ms", "p99 ms")
+PACED = (*_LOAD, "MB first", "MB", "bytes/doc", "1st poll ms", "1st ack ms")
 CLOSED = (
     "µs CPU/poll",
     "polls/core-s",

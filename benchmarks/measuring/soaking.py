@@ -129,10 +129,13 @@ class Targets:
     def start(self) -> None:
         """Begin a life; returns when they answer."""
         running = go_parts.targets(self._folder, *self._arguments)
-        running.__enter__()
-        self._running = running
-        await_file(self._folder / "targets.log", 120, running)
-        go_parts.await_answer(go_parts.TARGETS_CONTROL, "/count", running)
+        self._running = running.__enter__()
+        try:
+            await_file(self._folder / "targets.log", 120, running)
+            go_parts.await_answer(go_parts.TARGETS_CONTROL, "/count", running)
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> int:
         """End a life in order; the pages of all lives. May be repeated."""

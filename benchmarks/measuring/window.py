@@ -175,7 +175,6 @@ class _Marks:
 
 
 def _watch(scene: Scene, contestant: Contestant, around: Stage, polling: Process, folder: Path) -> Run:
-    before = _books(contestant, folder)
     _await_bulk(scene, contestant, around)
     around.forget()
     begun = _Marks.of(around, polling)
@@ -184,7 +183,8 @@ def _watch(scene: Scene, contestant: Contestant, around: Stage, polling: Process
     _await_bulk(scene, contestant, around)
     spent = _Marks.of(around, polling).since(begun)
     memory, arrived = polling.memory, around.arrived
-    after = _books(contestant, folder)
+    # Asked for when all else is known: the page of thousands of readers takes memory, and some time.
+    books = Books.of(folder / contestant.socket) if contestant.socket else None
     delivered = arrived["documents"] if contestant.is_delivering else spent.served
     cost = Cost(
         cpu_per_poll=spent.cpu / delivered * 1e6 if delivered else math.nan,
@@ -192,7 +192,7 @@ def _watch(scene: Scene, contestant: Contestant, around: Stage, polling: Process
         helpers=spent.helpers / spent.time,
         reads=spent.served / spent.time,
         polls=delivered / spent.time,
-        missed=_missed(scene, spent, after.missed - before.missed if before and after else None),
+        missed=_missed(scene, spent, books.missed if books else None),
         lag_p50=arrived.get("lag_p50", math.nan),
         lag_p99=arrived.get("lag_p99", math.nan),
         memory_first=math.nan,
@@ -202,7 +202,7 @@ def _watch(scene: Scene, contestant: Contestant, around: Stage, polling: Process
         first_poll=math.nan,
         first_ack=math.nan,
     )
-    return Run(cost, tuple(_complaints(contestant, arrived, delivered, after)))
+    return Run(cost, tuple(_complaints(contestant, arrived, delivered, books)))
 
 
 def _await_bulk(scene: Scene, contestant: Contestant, around: Stage) -> None:
@@ -214,12 +214,8 @@ def _await_bulk(scene: Scene, contestant: Contestant, around: Stage) -> None:
         time.sleep(0.01)
 
 
-def _books(contestant: Contestant, folder: Path) -> Books | None:
-    return Books.of(folder / contestant.socket) if contestant.socket else None
-
-
 def _missed(scene: Scene, spent: _Marks, told: int | None) -> float:
-    """Per cent: by its own count where it has one, else what was not served of the schedule, to a poll or two."""
+    """Per cent: by its own count since the start where it has one; else what was not served, to a poll or two."""
     if not scene.interval:
         return math.nan
     scheduled = scene.targets * spent.time / scene.interval
