@@ -30,13 +30,17 @@ def build() -> Path:
     return binary
 
 
+def go() -> str:
+    """The command; there may be none."""
+    return shutil.which("go") or "/usr/local/go/bin/go"
+
+
 def _compile(binary: Path) -> None:
-    go = shutil.which("go") or "/usr/local/go/bin/go"
-    if not Path(go).exists():
+    if not Path(go()).exists():
         raise Unavailable("no Go on the PATH; install Go 1.21 or newer (Debian: apt-get install golang-go)")
     draft = binary.with_suffix(".draft")
     built = subprocess.run(
-        [go, "build", "-trimpath", "-o", draft, "."],
+        [go(), "build", "-trimpath", "-o", draft, "."],
         cwd=SOURCES,
         env={**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off", "CGO_ENABLED": "0"},
         capture_output=True,

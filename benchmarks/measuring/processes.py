@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 _TICK = os.sysconf("SC_CLK_TCK")
+_PATIENCE = 30.0  # seconds for an end in order
 
 
 class Process:
@@ -25,21 +27,31 @@ class Process:
         self._log = log
         self._environment = {**os.environ, **(environment or {})}
         self._running: subprocess.Popen[bytes]
+        self.started = 0.0  # seconds of the monotonic clock, before there is a process
 
     def __enter__(self) -> Self:
         with self._log.open("wb") as log:
+            self.started = time.monotonic()
             self._running = subprocess.Popen(self._command, stdout=log, stderr=log, env=self._environment)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.stop()
+
+    def stop(self) -> int:
+        """End it in order; what it ended with. May be repeated."""
         self._running.send_signal(signal.SIGTERM)
         try:
-            self._running.wait(15)
+            return self._running.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
             self._running.kill()
-            self._running.wait()
+            return self._running.wait()
+
+    @property
+    def pid(self) -> int:
+        return self._running.pid
 
     @property
     def output(self) -> str:
@@ -53,17 +65,51 @@ class Process:
 
     @property
     def cpu(self) -> float:
-        """Seconds of all its threads, in user and in system mode, so far."""
-        fields = Path(f"/proc/{self._running.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICK
+        """Seconds of all its threads and children, in user and in system mode, so far."""
+        return sum(_cpu_of(pid) for pid in self._family())
 
     @property
     def memory(self) -> float:
         """Megabytes resident now."""
-        for line in Path(f"/proc/{self._running.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1000
+        return sum(_numbers_of(f"/proc/{pid}/status").get("VmRSS", 0) for pid in self._family()) / 1000
+
+    @property
+    def wake_ups(self) -> int:
+        """How often one of its threads has waited for something so far."""
+        threads = (path for pid in self._family() for path in Path(f"/proc/{pid}/task").glob("*/status"))
+        return sum(_numbers_of(path).get("voluntary_ctxt_switches", 0) for path in threads)
+
+    @property
+    def open_files(self) -> int:
+        """Descriptors, of files and sockets."""
+        return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self._family())  # noqa: PTH208
+
+    def _family(self) -> Iterator[int]:
+        pids = [self._running.pid]
+        for pid in pids:
+            yield pid
+            for path in Path(f"/proc/{pid}/task").glob("*/children"):
+                with contextlib.suppress(OSError):
+                    pids.extend(map(int, path.read_text().split()))
+
+
+def _cpu_of(pid: int) -> float:
+    """With what its own children took that have ended; the clock of the process itself is exact, and theirs is not."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return time.clock_gettime(~pid << 3 | 2) + (int(fields[13]) + int(fields[14])) / _TICK
+    except OSError:
         return 0.0
+
+
+def _numbers_of(path: str | Path) -> dict[str, int]:
+    """The lines of a status file that say a number."""
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return {}
+    words = (line.replace(":", " ").split() for line in lines)
+    return {each[0]: int(each[1]) for each in words if len(each) > 1 and each[1].isdigit()}
 
 
 def allow_many_files() -> None:

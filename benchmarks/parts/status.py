@@ -24,17 +24,23 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def recorders(path: Path) -> dict[str, dict[str, Any]]:
-    """The numbers of each recorder by name; empty if nobody answers."""
+def page(path: Path) -> dict[str, Any]:
+    """All that it says. Raises OSError, ValueError or HTTPException if nobody answers."""
     connection = _UnixConnection(path)
     try:
         connection.request("GET", "/debug/vars")
-        page = json.load(connection.getresponse())
-    except (OSError, ValueError, http.client.HTTPException):
-        return {}
+        answer: dict[str, Any] = json.load(connection.getresponse())
+        return answer
     finally:
         connection.close()
-    return {recorder["name"]: recorder for recorder in page["recorders"]}
+
+
+def recorders(path: Path) -> dict[str, dict[str, Any]]:
+    """The numbers of each recorder by name; empty if nobody answers."""
+    try:
+        return {recorder["name"]: recorder for recorder in page(path)["recorders"]}
+    except (OSError, ValueError, http.client.HTTPException):
+        return {}
 
 
 def is_drained(numbers: Mapping[str, Mapping[str, Any]]) -> bool:

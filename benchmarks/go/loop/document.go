@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -12,10 +13,11 @@ const longest = 16 // of a list that is kept
 
 var numbers atomic.Int64
 
-// A document is its id and its fields.
+// A document is its id and its fields, or its line where that was made without them.
 type document struct {
 	id     string
 	fields map[string]any
+	line   *bytes.Buffer
 }
 
 // An identity is what the documents of one target have in common.
@@ -26,10 +28,14 @@ func newIdentity(url string) identity {
 	return identity{address: url, host: host, agent: fmt.Sprintf("%08x", os.Getpid())}
 }
 
+func (i identity) id(arrived time.Time) string {
+	return fmt.Sprintf("%011x-%s-%x", arrived.UnixMilli(), i.agent, numbers.Add(1))
+}
+
 // document flattens a page into dotted names; the long lists and the list of objects of memstats are left out.
-func (i identity) document(page map[string]any, started, arrived time.Time) document {
-	fields := make(map[string]any, 96)
-	fields["@timestamp"] = arrived.UTC().Format("2006-01-02T15:04:05.000000Z")
+func (i identity) document(page map[string]any, size int, started, arrived time.Time) document {
+	fields := make(map[string]any, size)
+	fields["@timestamp"] = arrived.UTC().Format(timeLayout)
 	fields["event.duration"] = arrived.Sub(started).Nanoseconds()
 	fields["event.dataset"] = "expvar"
 	fields["service.name"] = "bench"
@@ -41,8 +47,10 @@ func (i identity) document(page map[string]any, started, arrived time.Time) docu
 	fields["agent.version"] = "0.1.0"
 	delete(page, "cmdline")
 	flatten("expvar.", page, fields)
-	return document{id: fmt.Sprintf("%011x-%s-%x", arrived.UnixMilli(), i.agent, numbers.Add(1)), fields: fields}
+	return document{id: i.id(arrived), fields: fields}
 }
+
+const timeLayout = "2006-01-02T15:04:05.000000Z"
 
 func flatten(prefix string, values map[string]any, fields map[string]any) {
 	for name, value := range values {

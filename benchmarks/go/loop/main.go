@@ -3,13 +3,14 @@
 // A goroutine and a ticker per target; net/http, encoding/json into maps, flattened to dotted names, shipped in bulks
 // with an id per document. It has the fields, the batches, the compression and the way of answering errors of the
 // program that it is compared with, and none of its promises: a document that is refused is lost, and only counted.
+//
+// -tuned does the same without encoding/json, see tuned.go. -closed N has no tickers: N goroutines poll one target
+// after the other, each as soon as it has the page of the one before.
 package main
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
-	"io"
 	"log"
 	"net/http"
 	"os"
@@ -28,17 +29,30 @@ func main() {
 	interval := flag.Duration("interval", time.Second, "of the polls")
 	timeout := flag.Duration("timeout", 5*time.Second, "of a poll")
 	compress := flag.Bool("gzip", false, "compress bulks")
+	tuned := flag.Bool("tuned", false, "without encoding/json")
+	closed := flag.Int("closed", 0, "so many goroutines that poll without a pause; 0 for a ticker per target")
 	flag.Parse()
 	shipper := newShipper(*sink, *compress)
 	go shipper.run()
-	client := &http.Client{
-		Timeout:   *timeout,
-		Transport: &http.Transport{MaxIdleConns: 0, MaxIdleConnsPerHost: 1, IdleConnTimeout: 5 * time.Minute},
+	transport := &http.Transport{MaxIdleConns: 0, MaxIdleConnsPerHost: 1, IdleConnTimeout: 5 * time.Minute}
+	if *tuned {
+		transport.ReadBufferSize = 16 << 10
+		transport.DisableCompression = true
 	}
-	begin := time.Now()
-	for i := 0; i < *count; i++ {
-		at := begin.Add(*interval * time.Duration(i) / time.Duration(*count))
-		go poll(client, fmt.Sprintf("http://127.0.0.1:%d/debug/vars", *first+i), at, *interval, shipper.documents)
+	client := &http.Client{Timeout: *timeout, Transport: transport}
+	sources := make([]source, *count)
+	for i := range sources {
+		url := fmt.Sprintf("http://127.0.0.1:%d/debug/vars", *first+i)
+		if *tuned {
+			sources[i] = newTunedTarget(client, url)
+		} else {
+			sources[i] = &target{client: client, url: url, identity: newIdentity(url)}
+		}
+	}
+	if *closed > 0 {
+		pollAtOnce(sources, *closed, shipper.documents)
+	} else {
+		pollPaced(sources, *interval, shipper.documents)
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -46,36 +60,46 @@ func main() {
 	log.Printf("polls %d, failed %d, delivered %d, refused %d", polls.Load(), failures.Load(), delivered.Load(), refused.Load())
 }
 
+// A source gives a document for each poll; it is not polled twice at the same time.
+type source interface {
+	read() (document, error)
+}
+
+func pollPaced(sources []source, interval time.Duration, documents chan<- document) {
+	begin := time.Now()
+	for i, each := range sources {
+		go poll(each, begin.Add(interval*time.Duration(i)/time.Duration(len(sources))), interval, documents)
+	}
+}
+
 // poll reads one target on its ticks, which are spread over the interval; a tick that comes too late is left out.
-func poll(client *http.Client, url string, at time.Time, interval time.Duration, documents chan<- document) {
+func poll(from source, at time.Time, interval time.Duration, documents chan<- document) {
 	time.Sleep(time.Until(at))
-	identity := newIdentity(url)
 	ticker := time.NewTicker(interval)
 	for {
-		polls.Add(1)
-		started := time.Now()
-		if page, err := fetch(client, url); err != nil {
-			failures.Add(1)
-		} else {
-			documents <- identity.document(page, started, time.Now())
-		}
+		once(from, documents)
 		<-ticker.C
 	}
 }
 
-func fetch(client *http.Client, url string) (map[string]any, error) {
-	response, err := client.Get(url)
-	if err != nil {
-		return nil, err
+func pollAtOnce(sources []source, goroutines int, documents chan<- document) {
+	for i := 0; i < goroutines; i++ {
+		go func(i int) {
+			for at := i; i < len(sources); at += goroutines {
+				if at >= len(sources) {
+					at = i
+				}
+				once(sources[at], documents)
+			}
+		}(i)
 	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", url, response.Status)
+}
+
+func once(from source, documents chan<- document) {
+	polls.Add(1)
+	if made, err := from.read(); err != nil {
+		failures.Add(1)
+	} else {
+		documents <- made
 	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return nil, err
-	}
-	var page map[string]any
-	return page, json.Unmarshal(body, &page)
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
-	"fmt"
+	"errors"
+	"io"
+	"log"
 	"net/http"
 	"time"
 )
@@ -64,12 +66,19 @@ func (s *shipper) run() {
 }
 
 func (s *shipper) add(next document) {
-	line, err := json.Marshal(next.fields)
-	if err != nil {
-		refused.Add(1)
+	s.body.WriteString(`{"create":{"_index":"` + index + `","_id":"`)
+	s.body.WriteString(next.id)
+	s.body.WriteString("\"}}\n")
+	if next.line != nil {
+		s.body.Write(next.line.Bytes())
+		lines.Put(next.line)
+		s.count++
 		return
 	}
-	fmt.Fprintf(&s.body, `{"create":{"_index":%q,"_id":%q}}`+"\n", index, next.id)
+	line, err := json.Marshal(next.fields)
+	if err != nil {
+		line = []byte("{}") // its action stands already; no page leads here
+	}
 	s.body.Write(line)
 	s.body.WriteByte('\n')
 	s.count++
@@ -80,36 +89,55 @@ func (s *shipper) ship() {
 		s.body.Reset()
 		s.count = 0
 	}()
+	recorded, err := s.send()
+	if err != nil {
+		log.Printf("bulk: %v", err)
+	}
+	delivered.Add(int64(recorded))
+	refused.Add(int64(s.count - recorded))
+}
+
+// send posts the batch, and says how many documents of it are recorded.
+func (s *shipper) send() (int, error) {
 	body := &s.body
 	if s.compress {
 		body = packed(s.body.Bytes())
 	}
-	request, _ := http.NewRequest(http.MethodPost, s.url, body)
+	request, err := http.NewRequest(http.MethodPost, s.url, body)
+	if err != nil {
+		return 0, err
+	}
 	request.Header.Set("Content-Type", "application/x-ndjson")
 	if s.compress {
 		request.Header.Set("Content-Encoding", "gzip")
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		refused.Add(int64(s.count))
-		return
+		return 0, err
 	}
 	defer response.Body.Close()
-	var answer struct {
-		Errors bool
-		Items  []map[string]struct{ Status int }
+	text, err := io.ReadAll(response.Body) // to its end, or the connection would not be used again
+	if err != nil {
+		return 0, err
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil || response.StatusCode != http.StatusOK {
-		refused.Add(int64(s.count))
-		return
+	if response.StatusCode != http.StatusOK {
+		return 0, errors.New(response.Status)
 	}
-	for _, item := range answer.Items {
-		if item["create"].Status < 300 {
-			delivered.Add(1)
-		} else {
-			refused.Add(1)
+	return count(text)
+}
+
+func count(answer []byte) (int, error) {
+	var told struct {
+		Items []struct{ Create struct{ Status int } }
+	}
+	err := json.Unmarshal(answer, &told)
+	recorded := 0
+	for _, item := range told.Items {
+		if item.Create.Status < 300 {
+			recorded++
 		}
 	}
+	return recorded, err
 }
 
 func packed(body []byte) *bytes.Buffer {

@@ -1,7 +1,8 @@
 // A destination that answers as Elasticsearch does to those who only write, and keeps nothing but numbers.
 //
 // GET /stats says what came since the last POST /reset: documents, duplicates, requests, bytes as they came and
-// inflated, and the lag in milliseconds from a document's @timestamp to its acknowledgement.
+// inflated, and the lag in milliseconds from a document's @timestamp to its acknowledgement; “known“ counts the ids
+// since the start. GET /documents says no more than how many came. POST /trouble?status=429&seconds=5 lets it answer every bulk with that status for as long.
 package main
 
 import (
@@ -21,8 +22,9 @@ const product = `{"name":"sink","cluster_name":"sink","version":{"number":"9.1.0
 func main() {
 	port := flag.Int("port", 20999, "port")
 	flag.Parse()
-	numbers := newStatistics()
-	http.HandleFunc("/_bulk", func(w http.ResponseWriter, r *http.Request) { bulk(numbers, w, r) })
+	numbers, trouble := newStatistics(), &trouble{}
+	http.HandleFunc("/_bulk", func(w http.ResponseWriter, r *http.Request) { bulk(numbers, trouble, w, r) })
+	http.HandleFunc("/trouble", trouble.serve)
 	for _, kind := range []string{"index_template", "component_template"} {
 		templates := &templates{kind: kind, known: map[string]string{}}
 		http.HandleFunc("/_"+kind+"/", templates.serve)
@@ -31,6 +33,7 @@ func main() {
 		answer(w, r, 404, []byte(`{"error":{"type":"index_not_found_exception","reason":"no such index"},"status":404}`))
 	})
 	http.HandleFunc("/stats", func(w http.ResponseWriter, _ *http.Request) { w.Write(numbers.report()) })
+	http.HandleFunc("/documents", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, numbers.count()) })
 	http.HandleFunc("/reset", func(http.ResponseWriter, *http.Request) { numbers.reset() })
 	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { answer(w, r, 200, []byte(product)) })
 	log.Fatal(http.ListenAndServe(fmt.Sprintf("127.0.0.1:%d", *port), nil))

@@ -13,6 +13,7 @@ type statistics struct {
 	lock       sync.Mutex
 	seed       maphash.Seed
 	ids        map[uint64]struct{}
+	documents  int
 	duplicates int
 	requests   int
 	bytes      int64
@@ -24,7 +25,11 @@ func newStatistics() *statistics {
 	return &statistics{seed: maphash.MakeSeed(), ids: map[uint64]struct{}{}}
 }
 
+// isNew says whether an id has not come before; a document without one gets its own, and is new.
 func (s *statistics) isNew(id []byte) bool {
+	if len(id) == 0 {
+		return true
+	}
 	s.lock.Lock()
 	defer s.lock.Unlock()
 	known := maphash.Bytes(s.seed, id)
@@ -36,10 +41,11 @@ func (s *statistics) isNew(id []byte) bool {
 	return true
 }
 
-func (s *statistics) add(times []time.Time, inflated int, sent int64) {
+func (s *statistics) add(documents int, times []time.Time, inflated int, sent int64) {
 	now := time.Now()
 	s.lock.Lock()
 	defer s.lock.Unlock()
+	s.documents += documents
 	s.requests++
 	s.bytes += sent
 	s.inflated += int64(inflated)
@@ -48,17 +54,24 @@ func (s *statistics) add(times []time.Time, inflated int, sent int64) {
 	}
 }
 
+func (s *statistics) count() int {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return s.documents
+}
+
 func (s *statistics) reset() {
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.duplicates, s.requests, s.bytes, s.inflated, s.lags = 0, 0, 0, 0, nil
+	s.documents, s.duplicates, s.requests, s.bytes, s.inflated, s.lags = 0, 0, 0, 0, 0, nil
 }
 
 func (s *statistics) report() []byte {
 	s.lock.Lock()
 	lags := append([]float64(nil), s.lags...)
 	told := map[string]any{
-		"documents": len(lags), "duplicates": s.duplicates, "requests": s.requests, "bytes": s.bytes, "inflated": s.inflated,
+		"documents": s.documents, "duplicates": s.duplicates, "known": len(s.ids),
+		"requests": s.requests, "bytes": s.bytes, "inflated": s.inflated,
 	}
 	s.lock.Unlock()
 	sort.Float64s(lags)

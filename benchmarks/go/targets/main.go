@@ -3,16 +3,22 @@
 // The pages are real ones, made by package expvar of this process before anything is served, one after the other as a
 // target would have them; they are written as expvar's own handler writes them, and so come in chunks. Every target
 // begins with the first and, once it has come to the last, stays with it. GET /count on the control port says how many
-// pages have been sent so far.
+// pages have been sent so far. At SIGTERM what is under way is sent to its end, and the count is printed.
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"os"
+	"os/signal"
+	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 var served atomic.Int64
@@ -27,16 +33,38 @@ func main() {
 	flag.Parse()
 	publish(*size == "28k")
 	pages := capture(*kept, *collect)
-	for i := 0; i < *count; i++ {
+	servers := make([]*http.Server, *count)
+	for i := range servers {
 		listener := listen(*first + i)
-		go func(target http.Handler) { log.Fatal(http.Serve(listener, target)) }(&target{pages: pages})
+		servers[i] = &http.Server{Handler: &target{pages: pages}}
+		go servers[i].Serve(listener)
 	}
+	go endInOrder(servers)
 	http.HandleFunc("/count", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "%d", served.Load())
 	})
 	listener := listen(*control)
 	fmt.Printf("pages of %d bytes\n", pages[0].size())
 	log.Fatal(http.Serve(listener, nil))
+}
+
+func endInOrder(servers []*http.Server) {
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	<-stop
+	patience, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, server := range servers {
+		all.Add(1)
+		go func(server *http.Server) {
+			defer all.Done()
+			server.Shutdown(patience)
+		}(server)
+	}
+	all.Wait()
+	fmt.Printf("served %d\n", served.Load())
+	os.Exit(0)
 }
 
 func listen(port int) net.Listener {
