@@ -322,16 +322,19 @@ def test_lines_of_several_workers_through_one_pipe_are_whole(tmp_path: Path) -> 
         (tmp_path / "expvastic.yml").write_text(
             configuration(port, {"type": "console", "format": "json", "batch": {"wait": "20ms"}})
         )
-        process = subprocess.Popen(
-            command("-c", "expvastic.yml"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        with (tmp_path / "log").open("wb") as log:
+            process = subprocess.Popen(command("-c", "expvastic.yml"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=log)
         assert process.stdout
-        seen = [process.stdout.readline() for _ in range(200)]
+        first = process.stdout.readline()
+        until = time.monotonic() + 60
+        while not are_polled(count, 30) and time.monotonic() < until:  # both have more to write than the pipe takes
+            time.sleep(0.02)
+        seen = [first, *(process.stdout.readline() for _ in range(200))]
         process.terminate()
-        rest, log = process.communicate(timeout=60)
-    lines = seen + rest.splitlines(keepends=True)
+        lines = seen + process.stdout.readlines()
+        process.stdout.close()
+        assert process.wait(60) == 0, (tmp_path / "log").read_text()
 
-    assert process.returncode == 0, log
     assert max(map(len, lines)) > 16_000
     assert all(line.startswith(b'{"_id":') and line.endswith(b"}\n") and line.count(b'"_id"') == 1 for line in lines)
     assert len(lines) >= sum(count.values()) - len(NAMES)

@@ -29,7 +29,7 @@ def main(shard: Shard, descriptor: int) -> int:
     """Work until told to end."""
     with contextlib.ExitStack() as stack:
         with undisturbed():
-            supervised = Supervised(descriptor)
+            supervised = stack.enter_context(contextlib.closing(Supervised(descriptor)))
             pipeline = _make(supervised, shard, stack)
         return anyio.run(_serve, pipeline, supervised, backend_options=loop_options())
 

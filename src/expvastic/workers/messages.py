@@ -7,11 +7,14 @@ from dataclasses import dataclass
 
 import msgspec
 
+from .. import __version__
 from ..config import Config
+from ..errors import ExpvasticError
 from ..telemetry import Snapshot
 
 ASK, STOP = b"?", b"."  # downwards, after the configuration
 HEAD = 4  # bytes of a frame that tell its length
+_VERSION = f"{__version__}\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,17 @@ class Report:
 
 def encode_config(config: Config) -> bytes:
     """The frame of a configuration, secrets and all, as it goes to a process of ours through a socket of its own."""
-    return _frame(pickle.dumps(config))
+    return _frame(_VERSION + pickle.dumps(config))
 
 
 def decode_config(body: bytes) -> Config:
-    """The configuration that this process's own supervisor sent."""
-    config = pickle.loads(body)  # noqa: S301  # only who started this process can write to its end of the pair
+    """The configuration that this process's own supervisor sent.
+
+    Raises ExpvasticError if that one is of another version.
+    """
+    if not body.startswith(_VERSION):
+        raise ExpvasticError(f"this is version {__version__} now, and another one runs; restart expvastic")
+    config = pickle.loads(body[len(_VERSION) :])  # noqa: S301  # only who started this process can write to its end
     assert isinstance(config, Config)
     return config
 

@@ -14,6 +14,7 @@ import anyio
 
 from .. import logs
 from ..config import Config
+from ..errors import ExpvasticError
 from ..telemetry import Snapshot
 from .messages import ASK, HEAD, STOP, Ending, Report, decode_config, encode_report, length_of
 
@@ -29,8 +30,12 @@ class Supervised:
         self._socket = socket.socket(fileno=descriptor)
         self._unsent = b""  # of what a report that was cut short would have said
 
+    def close(self) -> None:
+        """Be gone for the supervisor."""
+        self._socket.close()
+
     def take_config(self) -> Config:
-        """Wait for the configuration. Raises EOFError if the supervisor is gone."""
+        """Wait for the configuration. Raises ExpvasticError if the supervisor is gone, or another version."""
         return decode_config(self._exactly(length_of(self._exactly(HEAD))))
 
     def end_without_supervisor(self, limit: float) -> None:
@@ -87,8 +92,11 @@ class Supervised:
     def _exactly(self, count: int) -> bytes:
         found = bytearray()
         while len(found) < count:
-            piece = self._socket.recv(count - len(found))
+            try:
+                piece = self._socket.recv(count - len(found))
+            except OSError:
+                piece = b""
             if not piece:
-                raise EOFError("the supervising process is gone")
+                raise ExpvasticError("the supervising process is gone")
             found += piece
         return bytes(found)
