@@ -147,7 +147,7 @@ def test_with_a_shard_there_are_no_workers_and_that_is_said(tmp_path: Path) -> N
 
 def test_the_configuration_is_read_once(tmp_path: Path) -> None:
     """A worker that is started again has what the others have, whatever became of the file."""
-    with Program(tmp_path, configuration(NOBODY)) as program:
+    with Program(tmp_path, configuration(NOBODY, state_dir="state")) as program:
         first = start(program)
         write(tmp_path, "nonsense")
         os.kill(first[0], signal.SIGKILL)

@@ -85,7 +85,8 @@ class Child:
 
 
 def _python() -> Sequence[str]:
-    """This Python; it looks for modules in the working directory only if this process does."""
+    """This Python; it looks for modules in the working directory only if this process does, being started so."""
     if not sys.executable:
         raise ExpvasticError("settings.workers: this Python does not tell where it is; set workers to 1")
-    return [sys.executable] if sys.path[:1] in ([""], [os.getcwd()]) else [sys.executable, "-P"]  # noqa: PTH109
+    is_module = getattr(sys.modules["__main__"], "__spec__", None) is not None
+    return [sys.executable] if is_module and not sys.flags.safe_path else [sys.executable, "-P"]

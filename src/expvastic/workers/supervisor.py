@@ -62,6 +62,8 @@ class Supervisor:
 
         Raises ExpvasticError if there is no listening where it should be.
         """
+        for remark in self._config.remarks:
+            self._log.warning(str(remark))
         with self._children:
             async with self._listening(), anyio.create_task_group() as services:
                 services.start_soon(self._summarise)
@@ -138,8 +140,6 @@ class Supervisor:
             before = now
 
     def _say_start(self) -> None:
-        for remark in self._config.remarks:
-            self._log.warning(str(remark))
         counts = {"readers": len(self._config.engines), "recorders": len(routed_recorders(self._config))}
         self._log.info("started", version=__version__, workers=len(self.workers), **counts, pid=os.getpid())
 

@@ -97,7 +97,6 @@ class Worker:
     def kill(self) -> None:
         """End it at once."""
         if self._child:
-            self.is_doubtful = self.is_doubtful or _has_memory(self._latest)
             self._log.error("worker did not stop in time and is killed", pid=self._child.pid)
             self._child.kill()
 
@@ -183,11 +182,12 @@ class Worker:
         if self._latest is None:
             return
         self.kept = self._ending.kept if self._ending else _held(self._latest)
-        self._latest, lost = ended(self._latest)
-        self.lost += self._ending.lost if self._ending else lost
-        if lost:
+        left, lost = ended(self._latest)
+        if self._ending is None and _has_memory(self._latest):
+            self.is_doubtful = True
             self._log.error("undelivered data lost with a worker's memory", at_least=lost)
-        self._ending = None
+        self.lost += self._ending.lost if self._ending else lost
+        self._latest, self._ending = left, None
 
 
 def _told(code: int) -> dict[str, int | str]:
@@ -200,5 +200,5 @@ def _held(snapshot: Snapshot) -> int:
     return sum(each.waiting + each.out for each in snapshot.recorders.values() if each.is_durable)
 
 
-def _has_memory(snapshot: Snapshot | None) -> bool:
-    return snapshot is None or any(not recorder.is_durable for recorder in snapshot.recorders.values())
+def _has_memory(snapshot: Snapshot) -> bool:
+    return any(not recorder.is_durable for recorder in snapshot.recorders.values())
