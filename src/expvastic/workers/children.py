@@ -21,9 +21,11 @@ class Children:
     """The processes that this one started. While it is entered, it takes leave of any child that ends.
 
     That includes those that were others' children, whom the first process of a container gets when their parents end.
+    Constructing raises ExpvasticError if none can be started.
     """
 
     def __init__(self) -> None:
+        self._python = _python()
         self._running: dict[int, Child] = {}
 
     def __enter__(self) -> Self:
@@ -40,7 +42,7 @@ class Children:
 
         It gets ``end``, whose number is the last argument. Raises OSError.
         """
-        command = [*_python(), "-m", module, *arguments, str(end.fileno())]
+        command = [*self._python, "-m", module, *arguments, str(end.fileno())]
         process = subprocess.Popen(  # noqa: S603  # ourselves
             command, stdin=subprocess.DEVNULL, pass_fds=(end.fileno(),), start_new_session=True
         )

@@ -119,31 +119,38 @@ class Worker:
 
     async def _live(self) -> int | None:
         """One life, from start to end; its exit code, nothing if there was none."""
-        ours, theirs = socket.socketpair()
         try:
-            with theirs:
-                child = self._children.start(MODULE, str(self._shard), end=theirs)
+            self._child, ours = self._start()
         except OSError as error:
-            ours.close()
             self._log.error("worker cannot be started", error=str(error))
             return None
         self._lives += 1
-        self._child = child
         last_words = anyio.Event()
         async with anyio.create_task_group() as group:
             group.start_soon(self._converse, ours, last_words)
-            code = await child.wait()
+            code = await self._child.wait()
             with anyio.move_on_after(_REST):
                 await last_words.wait()
             group.cancel_scope.cancel()
         self._end()
         return code
 
+    def _start(self) -> tuple[Child, socket.socket]:
+        """A process, and this one's end of the pair. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                return self._children.start(MODULE, str(self._shard), end=theirs), ours
+            except BaseException:
+                ours.close()
+                raise
+
     async def _converse(self, ours: socket.socket, done: anyio.Event) -> None:
         """Give the configuration and take reports until the process is gone."""
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
-        self._writer = writer
+        writer = None
         try:
+            reader, writer = await asyncio.open_unix_connection(sock=ours)
+            self._writer = writer
             writer.write(self._config)
             if self._stopping.is_set():
                 writer.write(STOP)
@@ -154,7 +161,7 @@ class Worker:
             pass
         finally:
             self._writer = None
-            writer.close()
+            (writer or ours).close()
             done.set()
 
     def _take(self, report: Report) -> None:
@@ -177,9 +184,9 @@ class Worker:
 
     def _end(self) -> None:
         """Keep what is to be kept of a life that is over."""
-        self._child, self._is_up = None, False
+        was_up, self._is_up, self._child = self._is_up, False, None
         self._hear()
-        if self._latest is None:
+        if not was_up or self._latest is None:
             return
         self.kept = self._ending.kept if self._ending else _held(self._latest)
         left, lost = ended(self._latest)
