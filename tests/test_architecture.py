@@ -19,13 +19,13 @@ from house import PACKAGE, ROOT, Import, Module, eager_closure, modules, own
 # A module imports from rungs below its own; on its own rung only from its own folder, or along an arrow.
 # A longer name goes before a shorter one: outcomes.verdicts has its own place.
 RUNGS = {
-    0: "errors datatypes",
+    0: "errors datatypes cores",
     1: "settings telemetry accounts pacing routes shards interpreter document pages outcomes",
     2: "reader recorder buffer state",
     3: "engine slots deadline delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals "
     "outcomes.standing outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
-    5: "pipeline assembly upkeep surplus",
+    5: "pipeline assembly upkeep surplus workers",
     6: "cli dashboards __main__",
 }
 ARROWS = {
@@ -52,6 +52,7 @@ ARROWS = {
     *(("delivery", "outcomes"), ("handover", "outcomes"), ("listener", "views")),
     *(("pipeline", "assembly"), ("pipeline", "upkeep"), ("assembly", "upkeep")),
     *(("surplus", "assembly"), ("surplus", "upkeep")),
+    *(("workers", "pipeline"), ("workers", "assembly")),
     *(("readers", "clients"), ("recorders", "clients"), ("__main__", "cli"), ("cli", "dashboards")),
 }
 PLACES = {name: rung for rung, names in RUNGS.items() for name in names.split()}

@@ -3,6 +3,8 @@ import json
 import logging
 import os
 import select
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -147,3 +149,32 @@ def test_what_was_said_is_written_before_the_end() -> None:
         logs.flush(5)
 
         assert json.loads(log.readline())["event"] == "last words"
+
+
+def test_every_line_has_the_fields_that_the_process_was_given() -> None:
+    stream = io.StringIO()
+    logs.configure("info", "json", stream=stream, worker=3)
+    logs.logger("debug", reader="a").debug("poll failed")
+
+    assert [(line["worker"], line["reader"]) for line in lines(stream)] == [(3, "a")]
+
+
+SPEAKER = """\
+import sys
+from expvastic import logs
+logs.configure("info", "json", shares=True, worker=int(sys.argv[1]))
+for number in range(50):
+    logs.logger().info(sys.argv[1] * 20_000, number=number)
+logs.flush(60)
+"""
+
+
+def test_long_lines_of_several_processes_in_one_pipe_are_whole() -> None:
+    reading, writing = os.pipe()
+    speakers = [subprocess.Popen([sys.executable, "-c", SPEAKER, str(number)], stderr=writing) for number in (1, 2, 3)]
+    os.close(writing)
+    with os.fdopen(reading) as log:
+        told = [json.loads(line) for line in log]
+
+    assert [speaker.wait(60) for speaker in speakers] == [0, 0, 0]
+    assert sorted((line["worker"], line["number"]) for line in told) == [(w, n) for w in (1, 2, 3) for n in range(50)]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,40 +12,9 @@ import pytest
 
 from expvastic.shards import owner
 from program import Program, run, spell
+from serial_pages import pages, samples
 
 NAMES = [f"app{number}" for number in range(6)]
-
-
-class Pages(BaseHTTPRequestHandler):
-    """Every path is a page that says how often it was served."""
-
-    served: Counter[str]
-
-    def do_GET(self) -> None:
-        self.served[self.path] += 1
-        body = b'{"serial": %d}' % self.served[self.path]
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@contextlib.contextmanager
-def pages() -> Iterator[tuple[int, Counter[str]]]:
-    """A server of pages: its port, and how often each was served."""
-    served: Counter[str] = Counter()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("OwnPages", (Pages,), {"served": served}))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_port, served
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
@@ -75,10 +41,6 @@ def folder(above: Path, name: str) -> Path:
     made = above / name
     made.mkdir()
     return made
-
-
-def samples(documents: list[dict[str, Any]]) -> Counter[tuple[str, int]]:
-    return Counter((document["service.name"], document["json.serial"]) for document in documents)
 
 
 def read_lines(folder: Path, *numbers: str) -> list[dict[str, Any]]:
@@ -191,16 +153,22 @@ def test_a_process_without_readers_stays(tmp_path: Path) -> None:
         assert idle.stop() == 0
 
 
-def test_the_buffers_of_one_of_several_are_looked_at_with_its_shard(tmp_path: Path) -> None:
+def test_the_buffers_of_several_are_looked_at_together_or_one_by_one(tmp_path: Path) -> None:
     text = configuration(1, to_file("../out-%{shard}.ndjson"), state_dir="state")
-    with Program(tmp_path, text, "--shard", "0/2") as program:
-        program.wait_for("started")
-        program.stop()
+    for started, shard in enumerate(("0/2", "1/2"), start=1):
+        with Program(tmp_path, text, "--shard", shard) as program:
+            program.wait_until(lambda: len(program.said("started")) == started, "it runs")  # noqa: B023
+            program.stop()
 
-    listed = run("buffer", "-c", "expvastic.yml", "list", "--shard", "0/2", folder=tmp_path)
-    without = run("buffer", "-c", "expvastic.yml", "list", folder=tmp_path)
+    one = run("buffer", "-c", "expvastic.yml", "list", "--shard", "0/2", folder=tmp_path)
+    both = run("buffer", "-c", "expvastic.yml", "list", folder=tmp_path)
 
-    assert listed.returncode == 0, listed.stderr
-    assert "out-0.ndjson" in listed.stdout
-    assert without.returncode == 1
-    assert "say which one's with --shard K/N" in without.stderr
+    assert (one.returncode, both.returncode) == (0, 0), one.stderr + both.stderr
+    assert "out-0.ndjson" in one.stdout
+    assert "out-1.ndjson" not in one.stdout
+    assert [line for line in both.stdout.splitlines() if line.startswith("state")] == [
+        "state/shards/0:",
+        "state/shards/1:",
+    ]
+    assert "out-0.ndjson" in both.stdout
+    assert "out-1.ndjson" in both.stdout

@@ -13,6 +13,7 @@ The map of the house, in the order in which a page meets its rooms::
 
     config/       a YAML file to plans            routes     who goes where, deduplicated
     shards        which process polls what        surplus    what processes left that are gone
+    workers/      several processes, one status   cores      how many may be used
     telemetry     what is known of this process   accounts   the same as names and numbers
     views/        telemetry as text               listener/  serves the views
     settings      how settings are written        errors     what can go wrong, and what is done about it

@@ -193,6 +193,7 @@ class Delivery:
             last_success=standing.last_success,
             last_error=self.held or standing.last_error,
             is_blocked=standing.is_blocked,
+            is_durable=buffer.is_durable,
             minutes=ledger.minutes.latest(MINUTES_SHOWN),
         )
 

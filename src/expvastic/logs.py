@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import logging
 import queue
 import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
@@ -20,22 +21,35 @@ _LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 LINES_WAITING = 10_000
+_LOCKED_BYTE = 1  # any but the one that standard output's writers lock, for it may be the same pipe
 _DROPPED_JSON = '{"event": "log lines dropped", "level": "error", "lines": %d}'
 _DROPPED_TEXT = "%d log lines dropped: they could not be written in time"
 
 LogFormat = Literal["auto", "text", "json"]
 
 
-def configure(level: str, form: LogFormat, secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
-    """Set up the process's logging to ``stream`` (standard error); called once, at start."""
+def configure(
+    level: str,
+    form: LogFormat,
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    *,
+    shares: bool = False,
+    **fields: object,
+) -> None:
+    """Set up the process's logging to ``stream`` (standard error); called once, at start.
+
+    Every line has the ``fields``. With ``shares``, other processes write to the stream as well, and all of them leave
+    each other's lines whole.
+    """
     import structlog
 
     out = stream or sys.stderr
     is_text = form == "text" or (form == "auto" and out.isatty())
-    writer = _Writer(out)
+    writer = _Writer(out, shares=shares)
     _writers[:] = [writer]
     structlog.configure(
-        processors=[*_before_rendering(is_text, secrets), _renderer(is_text, colors=is_text and out.isatty())],
+        processors=[*_before_rendering(is_text, secrets, fields), _renderer(is_text, colors=is_text and out.isatty())],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
@@ -67,11 +81,12 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def _before_rendering(is_text: bool, secrets: Iterable[str]) -> list[Processor]:
+def _before_rendering(is_text: bool, secrets: Iterable[str], fields: Mapping[str, object]) -> list[Processor]:
     import structlog
 
     stamp = structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S" if is_text else "iso", utc=not is_text)
     return [
+        lambda _log, _method, event: {**event, **fields},
         structlog.processors.add_log_level,
         stamp,
         structlog.processors.format_exc_info,
@@ -98,8 +113,9 @@ class _Writer:
     stop the process. Lines beyond ``LINES_WAITING`` are dropped meanwhile, and counted.
     """
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, *, shares: bool = False) -> None:
         self._out = out
+        self._shares = shares
         self._lines: queue.Queue[str] = queue.Queue(LINES_WAITING)
         self._dropped = 0
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
@@ -140,9 +156,23 @@ class _Writer:
             self._lines.task_done()
 
     def _write(self, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError), self._alone():
             self._out.write(line + "\n")
             self._out.flush()
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """A pipe takes a long line in pieces: keep other processes from writing meanwhile, where that can be had."""
+        is_locked = False
+        if self._shares:
+            with contextlib.suppress(OSError, ValueError):
+                fcntl.lockf(self._out, fcntl.LOCK_EX, 1, _LOCKED_BYTE)
+                is_locked = True
+        try:
+            yield
+        finally:
+            if is_locked:
+                fcntl.lockf(self._out, fcntl.LOCK_UN, 1, _LOCKED_BYTE)
 
 
 class _Cleaner:

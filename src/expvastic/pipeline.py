@@ -49,7 +49,8 @@ class Result:
 class Pipeline:
     """One configuration at work, with its state directory, if any.
 
-    ``ticks`` is how often each reader is polled, ``beside`` runs as long as all else does.
+    ``ticks`` is how often each reader is polled, ``beside`` runs as long as all else does. One that is ``told_of`` by
+    another process neither listens nor says what concerns all of that one's.
     """
 
     def __init__(
@@ -61,9 +62,11 @@ class Pipeline:
         wall: Callable[[], float] = time.time,
         start: float | None = None,
         beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+        told_of: bool = False,
     ) -> None:
         self.config = config
         self._beside = beside
+        self._is_told_of = told_of
         self._is_endless = ticks == math.inf
         self._wall = wall
         self._state = "starting"
@@ -98,7 +101,8 @@ class Pipeline:
             finished = {name: anyio.Event() for name in self.deliveries}
             for name, delivery in self.deliveries.items():
                 services.start_soon(_run_and_tell, delivery, finished[name])
-            services.start_soon(self._summarise)
+            if not self._is_told_of:
+                services.start_soon(self._summarise)
             if self._beside:
                 services.start_soon(self._beside)
             self._say_start()
@@ -125,7 +129,7 @@ class Pipeline:
             time=self._wall(),
             started=self._started,
             state=self._state,
-            process=_process(),
+            process=process_statistics(),
             readers={name: engine.statistics() for name, engine in self.engines.items()},
             recorders={name: delivery.statistics() for name, delivery in self.deliveries.items()},
         )
@@ -140,7 +144,7 @@ class Pipeline:
 
     @asynccontextmanager
     async def _listening(self) -> AsyncIterator[None]:
-        if self.config.settings.listen is None:
+        if self.config.settings.listen is None or self._is_told_of:
             yield
             return
         async with Listener(self.config.settings.listen, self.snapshot):
@@ -184,7 +188,7 @@ class Pipeline:
             before = now
 
     def _say_start(self) -> None:
-        for remark in self.config.remarks:
+        for remark in () if self._is_told_of else self.config.remarks:
             self._log.warning(str(remark))
         counts = {"readers": len(self.engines), "recorders": len(self.deliveries)}
         shard = {"shard": str(self.config.shard)} if self.config.shard else {}
@@ -206,7 +210,8 @@ async def _run_and_tell(delivery: Delivery, finished: anyio.Event) -> None:
     finished.set()
 
 
-def _process() -> ProcessStatistics:
+def process_statistics() -> ProcessStatistics:
+    """What this process costs."""
     return ProcessStatistics(
         cpu=time.process_time(),
         memory=_resident_bytes(),

@@ -40,6 +40,7 @@ class ReaderStatistics:
     left_out_names: Mapping[str, Mapping[str, int]] = field(
         default_factory=lambda: _NONE
     )  # by name of the value, then by reason
+    worker: int | None = None  # who polls it, where several processes have one status; None if it is each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ class DeliveryStatistics:
     last_success: float
     last_error: str
     is_blocked: bool = False  # the last batch was answered, but its destination took none of it
+    is_durable: bool = False  # the ledger outlives the process
     minutes: Mapping[int, Row] = field(default_factory=lambda: _NO_MINUTES)  # the latest, by minutes since the epoch
 
     @property
@@ -99,8 +101,23 @@ class ProcessStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerStatistics:
+    """One of several processes that have one status; ``snapshot`` is the last that it gave, if it gave any."""
+
+    number: int
+    state: str  # starting | running | draining | missing
+    pid: int  # 0 while there is none
+    restarts: int
+    snapshot: Snapshot | None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is known at one moment; ``time`` and ``started`` are seconds since the epoch."""
+    """Everything that is known at one moment; ``time`` and ``started`` are seconds since the epoch.
+
+    ``workers`` are the processes whose numbers it sums up, if there are several; then ``agent_id`` is empty, for each
+    has its own.
+    """
 
     version: str
     agent_id: str
@@ -111,3 +128,4 @@ class Snapshot:
     process: ProcessStatistics
     readers: Mapping[str, ReaderStatistics]
     recorders: Mapping[str, DeliveryStatistics]
+    workers: tuple[WorkerStatistics, ...] = ()

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 import pytest
@@ -113,3 +118,45 @@ def test_what_was_written_to_the_stream_before_stands_before(ends: tuple[int, Te
 
 def test_a_pipe_has_no_width(ends: tuple[int, TextIO]) -> None:
     assert Outlet(ends[1]).width is None
+
+
+HOLDER = """\
+import fcntl, os, sys
+fcntl.lockf(int(sys.argv[1]), fcntl.LOCK_EX, 1, 0)
+os.write(1, b"held")
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def held_by_another(descriptor: int) -> Iterator[None]:
+    """While another process is in the middle of a line."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(descriptor)],
+        pass_fds=[descriptor],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout
+        assert holder.stdout.read(4) == b"held"
+        yield
+
+
+def test_nothing_is_written_into_the_line_of_another_process() -> None:
+    reading, writing = os.pipe()
+    stop = threading.Event()
+    with os.fdopen(writing, "w") as stream, os.fdopen(reading, "rb", buffering=0) as output:
+        outlet = Outlet(stream)
+        with held_by_another(writing):
+            threading.Timer(0.05, stop.set).start()
+            assert outlet.write([b"one\n"], stop) == (0, None)
+            assert select.select([output], [], [], 0)[0] == []
+
+        assert outlet.write([b"one\n"], threading.Event()) == (1, None)
+        assert output.read(10) == b"one\n"
+
+
+def test_what_is_everybodys_is_not_kept_from_anybody() -> None:
+    with Path(os.devnull).open("w") as stream, held_by_another(stream.fileno()):
+        assert Outlet(stream).write([b"one\n"], threading.Event()) == (1, None)

@@ -120,7 +120,10 @@ def test_a_family_without_samples_is_left_out() -> None:
 
 
 def test_healthz_tells_the_state() -> None:
-    assert msgspec.json.decode(healthz(make_snapshot())) == {
+    is_alive, body = healthz(make_snapshot())
+
+    assert is_alive
+    assert msgspec.json.decode(body) == {
         "state": "running",
         "version": "0.1.0",
         "uptime_seconds": 60.0,

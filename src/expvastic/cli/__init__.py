@@ -6,7 +6,7 @@ import importlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..errors import ConfigError, ExpvasticError
@@ -18,14 +18,23 @@ DONE, FAILED, USAGE, LOST = 0, 1, 2, 3  # exit codes; 128 + n after a second sig
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns its exit code. Every complaint is one line on standard error."""
-    _prepare_streams()
-    try:
+
+    def work() -> int:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         module, _summary = COMMANDS[options.command]
         leave_out_plugins()
         with undisturbed():
             command = importlib.import_module(f".{module}", __name__)
-        code = int(command.main(options))
+        return int(command.main(options))
+
+    return answering(work)
+
+
+def answering(work: Callable[[], int]) -> int:
+    """The exit code of what is to be done, or of what it raises."""
+    _prepare_streams()
+    try:
+        code = work()
         sys.stdout.flush()
         return code
     except ConfigError as error:

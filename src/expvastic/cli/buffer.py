@@ -25,16 +25,27 @@ from .adopting import move_waiting
 from .choice import UsageError, configured_recorder, duration, known_recorder, state_path, telling_of
 from .flags import say
 from .offering import offer_again
-from .source import configuration
+from .source import all_shares, do_for_all
 from .stock import count_waiting, list_recorders, show_quarantine, show_waiting
 
 
 def main(options: argparse.Namespace) -> int:
     """Do what was asked; 0 if all of it is done."""
-    config = configuration(options)
-    logs.configure("error", config.settings.log_format, config.secrets)
+    shares = all_shares(options)
+    logs.configure("error", shares[0].settings.log_format, shares[0].secrets)
     actions = {"list": _list, "show": _show, "replay": _replay, "discard": _discard, "adopt": _adopt}
-    return actions[options.action](options, config, state_path(config))
+    act = actions[options.action]
+    if options.action != "list" and len(shares) > 1:
+        shares = _that_hold(getattr(options, "old", None) or options.recorder, shares)
+    is_plain = getattr(options, "json", False)  # each line is for a program
+    return do_for_all(shares, lambda config: act(options, config, state_path(config)), titled=not is_plain)
+
+
+def _that_hold(name: str, shares: list[Config]) -> list[Config]:
+    """Those of several processes that ever had such a recorder; the first one, which will complain, if none had."""
+    known = ((config, peek(state_path(config)).marks) for config in shares)
+    folded = name.casefold()
+    return [config for config, marks in known if folded in {mark.name.casefold() for mark in marks}] or shares[:1]
 
 
 def _list(_options: argparse.Namespace, config: Config, path: Path) -> int:

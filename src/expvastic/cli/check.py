@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
@@ -14,7 +14,7 @@ from .. import logs
 from ..buffer import BatchSettings
 from ..clients.paths import why_httpx
 from ..clients.target import TargetSettings
-from ..config import Config, ReaderPlan, RecorderPlan
+from ..config import Config, ReaderPlan, RecorderPlan, count_workers, for_workers, take_share
 from ..datatypes import Container
 from ..delivery import Delivery
 from ..engine import Engine
@@ -23,10 +23,11 @@ from ..logs import visible
 from ..pipeline import Pipeline
 from ..recorder import Provisioned
 from ..recorders import RECORDERS
+from ..shards import Shard
 from .flags import say
 from .ledger import compare_ledgers
 from .preflight import inspect_all
-from .source import configuration
+from .source import all_shares, common_configuration, do_for_all
 
 _Part = TypeVar("_Part")
 _MANY = BatchSettings(count=10_000, bytes=15_000_000)
@@ -34,19 +35,24 @@ _MANY = BatchSettings(count=10_000, bytes=15_000_000)
 
 def main(options: argparse.Namespace) -> int:
     """Print the plan, or compare the ledger; 0 if all is well, 1 if something cannot be reached, or differs."""
-    config = configuration(options)
-    logs.configure("error", config.settings.log_format, config.secrets)
+    common = common_configuration(options)
+    logs.configure("error", common.settings.log_format, common.secrets)
     if options.ledger:
-        return compare_ledgers(config)
+        return do_for_all(all_shares(options), compare_ledgers)
+    count = 1 if options.shard else count_workers(common)
+    if count > 1:
+        common = for_workers(common, count)
+    config = take_share(common, options.shard)
+    shares = [config] if count == 1 else [take_share(common, Shard(number, count)) for number in range(count)]
     pipeline = Pipeline(config, ticks=1)
-    for line in _plan(config, pipeline):
+    for line in _plan(config, pipeline, shares):
         say(visible(line))
     if not options.connect:
         return 0
     return 0 if anyio.run(_connect, pipeline) else 1
 
 
-def _plan(config: Config, pipeline: Pipeline) -> list[str]:
+def _plan(config: Config, pipeline: Pipeline, shares: Sequence[Config]) -> list[str]:
     lines = [str(remark) for remark in config.remarks]
     for name, recorders in config.polled.items():
         plan = config.readers[name]
@@ -54,8 +60,12 @@ def _plan(config: Config, pipeline: Pipeline) -> list[str]:
         every = f"every {plan.engine.interval:g} s"
         lines.append(f"reader {name}: {plan.type} {target} {every}{_way(plan)} -> {', '.join(recorders)}")
     for name, delivery in pipeline.deliveries.items():
-        numbers = delivery.statistics()
-        lines.append(f"recorder {name}: {numbers.type} {numbers.destination}{_outlook(config.recorders[name])}")
+        plans = [share.recorders[name] for share in shares]
+        places = dict.fromkeys(RECORDERS[plan.type](plan.plugin).destination for plan in plans)
+        lines.append(f"recorder {name}: {delivery.statistics().type} {', '.join(places)}{_outlook(plans[0])}")
+    if len(shares) > 1:
+        counts = ", ".join(str(len(share.polled)) for share in shares)
+        lines.append(f"{len(shares)} workers, with {counts} readers")
     counts = f"{_count(len(pipeline.engines), 'engine')}, {_count(len(pipeline.deliveries), 'recorder')}"
     return [*lines, f"{config.source}: valid; {counts}"]
 

@@ -1,12 +1,19 @@
-"""Where a command's configuration comes from: a file, or the options themselves."""
+"""Where a command's configuration comes from: a file, or the options themselves; and which processes' part it is."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from ..config import Config, find, from_values, load, take_share
-from .flags import quick_values
+from ..config import Config, count_workers, find, from_values, load, take_share
+from ..errors import ConfigError, ExpvasticError
+from ..logs import visible
+from ..shards import Shard
+from ..state import find_shards, is_made
+from .flags import quick_values, say
 
 
 def configuration(options: argparse.Namespace) -> Config:
@@ -22,3 +29,43 @@ def common_configuration(options: argparse.Namespace) -> Config:
     if options.loglevel is None:
         return config
     return dataclasses.replace(config, settings=config.settings.model_copy(update={"log_level": options.loglevel}))
+
+
+def all_shares(options: argparse.Namespace) -> list[Config]:
+    """The configuration of each process that has left something in the state directory, or of the one that was asked
+    for.
+
+    There is always one at least. Raises ConfigError, or StateError.
+    """
+    common = common_configuration(options)
+    if options.shard is not None or common.settings.state_dir is None:
+        return [take_share(common, options.shard)]
+    root = Path(common.settings.state_dir)
+    numbers = sorted(number for number, folder in find_shards(root).items() if is_made(folder))
+    if not numbers:
+        return [take_share(common, None)]
+    alone = [take_share(common, None)] if is_made(root) else []
+    count = max(count_workers(common), numbers[-1] + 1)
+    return [*alone, *(take_share(common, Shard(number, count)) for number in numbers)]
+
+
+def do_for_all(shares: Sequence[Config], work: Callable[[Config], int], *, titled: bool = True) -> int:
+    """Do something for each process, with a line between that says for which; the worst exit code.
+
+    What cannot be done for one of several is said, and the others have their turn. Raises ExpvasticError.
+    """
+    if len(shares) == 1:
+        return work(shares[0])
+    worst = 0
+    for config in shares:
+        if titled:
+            say(visible(f"{config.settings.state_dir}:"))
+        try:
+            worst = max(worst, work(config))
+        except ConfigError:
+            raise
+        except ExpvasticError as error:
+            sys.stdout.flush()
+            sys.stderr.write(visible(f"expvastic: {error}") + "\n")
+            worst = 1
+    return worst

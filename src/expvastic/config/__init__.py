@@ -19,7 +19,7 @@ from .files import find, read_file
 from .loading import build
 from .plans import Config, ReaderPlan, RecorderPlan, Settings
 from .schema import json_schema
-from .sharing import take_share
+from .sharing import count_workers, for_workers, take_share
 from .tree import from_python
 from .variables import fill_in
 
@@ -29,7 +29,9 @@ __all__ = [
     "ReaderPlan",
     "RecorderPlan",
     "Settings",
+    "count_workers",
     "find",
+    "for_workers",
     "from_values",
     "json_schema",
     "load",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings, LogLevel
@@ -17,11 +17,29 @@ from ..pages.mapping import MappingSettings
 from ..settings import ByteSize, Duration, SettingsModel
 from ..shards import Shard
 
+MOST_WORKERS = 256
+
 
 def _check_folder(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise ValueError("not the name of a folder; write it like /var/lib/expvastic")
     return text
+
+
+def _parse_workers(value: Any) -> int | str:
+    if isinstance(value, str) and value.casefold() == "auto":
+        return "auto"
+    number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) < 9 else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_WORKERS:
+        raise ValueError(f"must be a number from 1 to {MOST_WORKERS}, or auto")
+    return number
+
+
+Workers = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_parse_workers),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WORKERS}, {"const": "auto"}]}),
+]
 
 
 def _check_listen(text: str) -> str:
@@ -49,6 +67,10 @@ class Settings(SettingsModel):
     memory: ByteSize = 256 * 2**20
     """Bytes that all buffers in memory may hold together, those on disk not counted; if their limits add up to more,
     each has its share."""
+    workers: Workers = 1
+    """How many processes share the readers, on this machine and with one status: for thousands of readers, where one
+    core is not enough. A number, or `auto`: one for each core that may be used. See [more than one
+    process](scaling.md)."""
 
 
 class RecorderNaming(SettingsModel):

@@ -109,6 +109,8 @@ def _taken(annotation: Any, metadata: Sequence[object] = ()) -> Taken:
     choices = tuple(choice for leaf, _ in leaves for choice in _choices(leaf))
     if len(sorts) == 1:
         return Taken(sorts.pop(), choices)
+    if sorts == {Sort.NUMBER, Sort.CHOICE}:
+        return Taken(Sort.NUMBER, choices)
     return Taken(Sort.ENDPOINT if Sort.ENDPOINT in sorts else Sort.OTHER, choices)
 
 

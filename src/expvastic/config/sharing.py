@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+from ..cores import usable_cores
+from ..errors import Complaint
 from ..shards import Shard
 from ..state import shard_folder
 from .catalogue import Catalogue, installed
@@ -12,6 +14,30 @@ from .complaints import Complaints
 from .plans import Config, RecorderPlan
 
 ALONE = "all"  # the word for the one process that polls all readers
+
+
+def count_workers(config: Config, catalogue: Catalogue | None = None) -> int:
+    """How many processes are to share the readers of a configuration on this machine: not more than there are."""
+    known = catalogue or installed()
+    wanted = config.settings.workers
+    shared_out = sum(not known.readers[config.readers[name].type].reads_itself for name in config.engines)
+    return max(1, min(usable_cores() if isinstance(wanted, str) else wanted, shared_out))
+
+
+def for_workers(config: Config, count: int) -> Config:
+    """The configuration that so many processes on one machine share: what it allows to all of them is divided.
+
+    Raises ConfigError where one of them could not have its share.
+    """
+    settings = config.settings.model_copy(update={"memory": max(1, config.settings.memory // count)})
+    remarks = config.remarks
+    if isinstance(config.settings.workers, int) and count < config.settings.workers:
+        words = f"{config.settings.workers} processes, but {count} readers to share; {count} are started"
+        remarks = (*remarks, Complaint("settings.workers", words))
+    found = dataclasses.replace(config, settings=settings, remarks=remarks)
+    for number in range(count):
+        take_share(found, Shard(number, count))
+    return found
 
 
 def take_share(config: Config, shard: Shard | None, catalogue: Catalogue | None = None) -> Config:

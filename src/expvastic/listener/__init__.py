@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -28,13 +28,19 @@ _TROUBLES = {
 class Listener:
     """Serves as long as it is entered. ``listen`` is written as ``parse_listen`` reads it.
 
+    ``refresh`` is awaited before a ``snapshot`` is asked for, where that is made of what others have to tell first; it
+    raises nothing, and does not take long.
+
     Entering raises ExpvasticError, with one line for the user, if the address cannot be had.
     """
 
-    def __init__(self, listen: str, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(
+        self, listen: str, snapshot: Callable[[], Snapshot], refresh: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._listen = listen
         self._address = parse_listen(listen)
         self._snapshot = snapshot
+        self._refresh = refresh
         self._server: asyncio.Server | None = None
         self._unix: UnixSocket | None = None
         self._connections: Connections | None = None
@@ -49,7 +55,7 @@ class Listener:
     async def __aenter__(self) -> Self:
         from .connections import Connections  # h11 is needed from here on
 
-        self._connections = Connections(self._snapshot)
+        self._connections = Connections(self._snapshot, self._refresh)
         try:
             if isinstance(self._address, UnixAddress):
                 self._unix = UnixSocket(self._address.path)

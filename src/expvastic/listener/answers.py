@@ -38,7 +38,8 @@ def _index(_: Snapshot) -> Answer:
 
 
 def _healthz(snapshot: Snapshot) -> Answer:
-    return Answer(200, _JSON, healthz(snapshot))
+    is_alive, body = healthz(snapshot)
+    return Answer(200 if is_alive else 503, _JSON, body)
 
 
 def _readyz(snapshot: Snapshot) -> Answer:

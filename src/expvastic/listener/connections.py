@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from asyncio import StreamReader, StreamWriter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 
 import h11
@@ -27,8 +27,9 @@ _BLOCK = 64 * 2**10
 class Connections:
     """All connections of one listener. ``serve`` is called for each by the server, in a task of its own."""
 
-    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, snapshot: Callable[[], Snapshot], refresh: Callable[[], Awaitable[None]] | None = None) -> None:
         self._snapshot = snapshot
+        self._refresh = refresh
         self._open: dict[asyncio.Task[None], StreamWriter] = {}
         self._idle: dict[asyncio.Task[None], None] = {}  # the one that is idle longest first
         self._is_closed = False
@@ -98,6 +99,8 @@ class Connections:
 
     async def _respond(self, connection: h11.Connection, writer: StreamWriter, request: h11.Request) -> None:
         is_whole = isinstance(connection.next_event(), h11.EndOfMessage)  # a body is never read
+        if self._refresh is not None:
+            await self._refresh()
         given = answer(request.method, request.target, self._snapshot)
         await _send(connection, writer, given, ends=not is_whole, has_body=request.method != b"HEAD")
 

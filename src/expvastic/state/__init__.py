@@ -28,7 +28,7 @@ from .names import file_name
 from .polls import LastPoll
 from .writing import make_folder, told_of
 
-__all__ = ["Mark", "Peek", "State", "find_shards", "is_made", "make_shards", "peek", "shard_folder"]
+__all__ = ["PATIENCE", "Mark", "Peek", "State", "find_shards", "is_made", "make_shards", "peek", "shard_folder"]
 
 _READERS = "readers"
 _RECORDERS = "recorders"

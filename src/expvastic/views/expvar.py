@@ -12,14 +12,16 @@ import msgspec
 
 from ..accounts import process_fields, reader_fields, recorder_fields
 from ..outcomes.minutes import Row
-from ..telemetry import Snapshot
+from ..telemetry import ReaderStatistics, Snapshot, WorkerStatistics
 
 
 def expvar(snapshot: Snapshot) -> str:
     """The page, as JSON."""
-    page = {
+    page: dict[str, object] = {
         **process_fields(snapshot),
-        "readers": [{"name": name, **reader_fields(reader)} for name, reader in snapshot.readers.items()],
+        "readers": [
+            {"name": name, **_worker_of(reader), **reader_fields(reader)} for name, reader in snapshot.readers.items()
+        ],
         "recorders": [
             {
                 "name": name,
@@ -30,7 +32,25 @@ def expvar(snapshot: Snapshot) -> str:
             for name, recorder in snapshot.recorders.items()
         ],
     }
+    if snapshot.workers:
+        page["workers"] = [_worker_fields(worker) for worker in snapshot.workers]
     return msgspec.json.encode(page).decode() + "\n"
+
+
+def _worker_of(reader: ReaderStatistics) -> dict[str, int]:
+    return {} if reader.worker is None else {"worker": reader.worker}
+
+
+def _worker_fields(worker: WorkerStatistics) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "number": worker.number,
+        "state": worker.state,
+        "pid": worker.pid,
+        "restarts": worker.restarts,
+    }
+    if worker.snapshot is None:
+        return fields
+    return fields | {"agent_id": worker.snapshot.agent_id, **process_fields(worker.snapshot), "state": worker.state}
 
 
 def _by_reason(counts: Mapping[str, int]) -> list[dict[str, str | int]]:

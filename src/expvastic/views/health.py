@@ -7,14 +7,15 @@ import msgspec
 from ..telemetry import Snapshot
 
 
-def healthz(snapshot: Snapshot) -> str:
-    """The process answers, so it is alive; as JSON."""
-    answer = {
+def healthz(snapshot: Snapshot) -> tuple[bool, str]:
+    """Whether all processes that belong to it are alive, as this one is since it answers; as JSON."""
+    missing = _workers_that_are(snapshot, "missing")
+    answer: dict[str, object] = {
         "state": snapshot.state,
         "version": snapshot.version,
         "uptime_seconds": round(max(0.0, snapshot.time - snapshot.started), 3),
     }
-    return _json(answer)
+    return not missing, _json(answer | ({"missing_workers": missing} if snapshot.workers else {}))
 
 
 def readyz(snapshot: Snapshot) -> tuple[bool, str]:
@@ -25,10 +26,32 @@ def readyz(snapshot: Snapshot) -> tuple[bool, str]:
     dropped = [name for name, recorder in snapshot.recorders.items() if recorder.state in ("dropped", "held")]
     failing = [name for name, reader in snapshot.readers.items() if reader.state == "failing"]
     blocked = [name for name, recorder in snapshot.recorders.items() if recorder.is_blocked and name not in dropped]
-    is_cut_off = bool(snapshot.recorders) and len(dropped) + len(blocked) == len(snapshot.recorders)
-    is_ready = snapshot.state == "running" and not is_cut_off
-    answer = {"ready": is_ready, "state": snapshot.state, "dropped_recorders": dropped, "blocked_recorders": blocked}
-    return is_ready, _json({**answer, "failing_readers": failing})
+    is_ready = snapshot.state == "running" and not _is_cut_off(snapshot) and _are_workers_ready(snapshot)
+    answer: dict[str, object] = {
+        "ready": is_ready,
+        "state": snapshot.state,
+        "dropped_recorders": dropped,
+        "blocked_recorders": blocked,
+        "failing_readers": failing,
+    }
+    states = ("missing", "starting") if snapshot.workers else ()
+    return is_ready, _json(answer | {f"{state}_workers": _workers_that_are(snapshot, state) for state in states})
+
+
+def _is_cut_off(snapshot: Snapshot) -> bool:
+    """Whether no recorder takes data from the process, or from one of those that belong to it."""
+    if snapshot.workers:
+        return any(_is_cut_off(worker.snapshot) for worker in snapshot.workers if worker.snapshot)
+    closed = [each for each in snapshot.recorders.values() if each.is_blocked or each.state in ("dropped", "held")]
+    return bool(snapshot.recorders) and len(closed) == len(snapshot.recorders)
+
+
+def _are_workers_ready(snapshot: Snapshot) -> bool:
+    return all(worker.state == "running" for worker in snapshot.workers)
+
+
+def _workers_that_are(snapshot: Snapshot, state: str) -> list[int]:
+    return [worker.number for worker in snapshot.workers if worker.state == state]
 
 
 def _json(answer: dict[str, object]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple, TypeVar
 
-from ..telemetry import DeliveryStatistics, ReaderStatistics, Snapshot
+from ..telemetry import DeliveryStatistics, ReaderStatistics, Snapshot, WorkerStatistics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -20,6 +20,7 @@ _Type = Literal["counter", "gauge"]
 
 _STATES = ("starting", "running", "draining")
 _READER_STATES = ("starting", "reading", "failing")
+_WORKER_STATES = ("starting", "running", "draining", "missing")
 _RECORDER_STATES = ("starting", "closed", "failing", "dropped", "probation", "held")
 
 
@@ -101,6 +102,22 @@ def _build(snapshot: Snapshot) -> Iterator[_Sample]:
     yield (("version", snapshot.version), ("agent_id", snapshot.agent_id), ("host", snapshot.host)), 1
 
 
+def _worker(read: Callable[[WorkerStatistics], float]) -> Callable[[Snapshot], Iterator[_Sample]]:
+    return lambda snapshot: _each("worker", {str(each.number): each for each in snapshot.workers}, read)
+
+
+def _worker_info(snapshot: Snapshot) -> Iterator[_Sample]:
+    for worker in snapshot.workers:
+        if worker.snapshot:
+            yield (("worker", str(worker.number)), ("agent_id", worker.snapshot.agent_id)), 1
+
+
+def _worker_states(snapshot: Snapshot) -> Iterator[_Sample]:
+    for worker in snapshot.workers:
+        for state, value in _one_of(_WORKER_STATES, worker.state).items():
+            yield (("worker", str(worker.number)), ("state", state)), value
+
+
 def _state(snapshot: Snapshot) -> Iterator[_Sample]:
     for state, value in _one_of(_STATES, snapshot.state).items():
         yield (("state", state),), value
@@ -108,7 +125,8 @@ def _state(snapshot: Snapshot) -> Iterator[_Sample]:
 
 def _reader_info(snapshot: Snapshot) -> Iterator[_Sample]:
     for name, reader in snapshot.readers.items():
-        yield (("reader", name), ("type", reader.type), ("target", reader.target)), 1
+        worker = () if reader.worker is None else (("worker", str(reader.worker)),)
+        yield (("reader", name), ("type", reader.type), ("target", reader.target), *worker), 1
 
 
 def _recorder_info(snapshot: Snapshot) -> Iterator[_Sample]:
@@ -126,6 +144,22 @@ _FAMILIES = (
     _Family("process_resident_memory_bytes", "gauge", "Resident memory.", _process(lambda it: it.process.memory)),
     _Family("process_threads", "gauge", "Threads.", _process(lambda it: it.process.threads)),
     _Family("process_tasks", "gauge", "Tasks of the event loop.", _process(lambda it: it.process.tasks)),
+    # workers, where there are several
+    _Family("worker_info", "gauge", "One of the processes that share the readers.", _worker_info),
+    _Family("worker_state", "gauge", "1 for the state that it is in.", _worker_states),
+    _Family("worker_restarts_total", "counter", "Times it was started again.", _worker(lambda it: it.restarts)),
+    _Family(
+        "worker_cpu_seconds_total",
+        "counter",
+        "CPU time used by it.",
+        _worker(lambda it: it.snapshot.process.cpu if it.snapshot else 0),
+    ),
+    _Family(
+        "worker_resident_memory_bytes",
+        "gauge",
+        "Its resident memory.",
+        _worker(lambda it: it.snapshot.process.memory if it.snapshot else 0),
+    ),
     # readers
     _Family("reader_info", "gauge", "What is read.", _reader_info),
     _Family(

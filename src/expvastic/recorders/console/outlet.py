@@ -2,19 +2,26 @@
 
 A pipe whose reader pauses, or a terminal on which somebody pressed Ctrl-S, blocks a plain write for as long as it
 likes, and the process could not end. So the thread asks before each piece whether there is room, and looks up between.
+
+Several processes may have one standard output. A line may go out in pieces, so whoever writes has it locked until a
+line ends. The lock is the system's own on what is written to, and goes with the process.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import select
+import stat
 import threading
 from collections.abc import Sequence
 from typing import Protocol
 
 _LOOK_UP = 0.1  # seconds
+_TURN = 0.01  # seconds between looks whether it is this one's turn
+_LOCKED = (1, 0)  # bytes, and from where on
 
 
 class Stream(Protocol):
@@ -40,6 +47,8 @@ class Outlet:
         self._descriptor: int | None = None
         with contextlib.suppress(io.UnsupportedOperation):
             self._descriptor = stream.fileno()
+        self._is_shared = self._descriptor is not None and _may_be_shared(self._descriptor)
+        self._is_locked = False
         self._rest = b""  # of a line that was begun
 
     @property
@@ -54,6 +63,15 @@ class Outlet:
 
         A line that was only begun counts: the rest of it goes out before anything else.
         """
+        if not self._lock(stop):
+            return 0, None
+        try:
+            return self._write(lines, stop)
+        finally:
+            if not self._rest:
+                self._unlock()
+
+    def _write(self, lines: Sequence[bytes], stop: threading.Event) -> tuple[int, OSError | None]:
         done, error = self._push(self._rest, stop)
         self._rest = self._rest[done:]
         if self._rest or error:
@@ -63,6 +81,24 @@ class Outlet:
         end = data.find(b"\n", written - 1) + 1 if written else 0
         self._rest = data[written:end]
         return data.count(b"\n", 0, end), error
+
+    def _lock(self, stop: threading.Event) -> bool:
+        """Keep other processes from writing; false if ``stop`` was set before that could be had."""
+        while self._is_shared and not self._is_locked:
+            try:
+                fcntl.lockf(self._descriptor or 0, fcntl.LOCK_EX | fcntl.LOCK_NB, *_LOCKED)
+                self._is_locked = True
+            except (BlockingIOError, PermissionError):  # another one's turn
+                if stop.wait(_TURN):
+                    return False
+            except OSError:  # not to be had on this system
+                self._is_shared = False
+        return True
+
+    def _unlock(self) -> None:
+        if self._is_locked:
+            self._is_locked = False
+            fcntl.lockf(self._descriptor or 0, fcntl.LOCK_UN, *_LOCKED)
 
     def _push(self, data: bytes, stop: threading.Event) -> tuple[int, OSError | None]:
         """Write bytes, in pieces that end with a line where they can."""
@@ -86,3 +122,9 @@ class Outlet:
         self._stream.write(data.decode())
         self._stream.flush()
         return len(data)
+
+
+def _may_be_shared(descriptor: int) -> bool:
+    """Whether other processes of the same command may write to it; /dev/null, say, is everybody's."""
+    mode = os.fstat(descriptor).st_mode
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
