@@ -42,14 +42,11 @@ class Hour:
         self._readers: dict[str, int] | None = None if dump else {}  # their places; packed if none
 
     def put(self, minute: int, columns: Columns) -> None:
-        """Pack a minute."""
-        readers = self._unpack_readers()
-        for counts in columns:
-            if new := counts.keys() - readers.keys():
-                self._packed_readers = b""
-                readers.update(zip(sorted(new), range(len(readers), len(readers) + len(new)), strict=True))
-        lists = [[*map(counts.get, readers, repeat(0))] if counts else [] for counts in columns]
-        offered, recorded, refused, shed, elsewhere = map(sum, lists)
+        """Pack a minute; counts only rise, so one with the sums that it had is as it was."""
+        offered, recorded, refused, shed, elsewhere = sums = tuple(counts.total() for counts in columns)
+        if self.sums(minute) == sums:
+            return
+        lists = [self._in_order(counts) for counts in columns]
         packed = zlib.compress(_encode(lists), 1)
         self.minutes[minute] = PackedMinute((offered, recorded, refused, shed, elsewhere), packed)
 
@@ -81,6 +78,19 @@ class Hour:
         """Nothing much is counted in this hour any more."""
         self.dump()
         self._readers = None
+
+    def _in_order(self, counts: Counter[str]) -> list[int]:
+        """What each reader has, in their order; those who are new come last."""
+        if not counts:
+            return []
+        readers = self._unpack_readers()
+        found = [*map(counts.get, readers, repeat(0))]
+        if sum(found) == counts.total():
+            return found
+        self._packed_readers = b""
+        new = [name for name in counts if name not in readers]
+        readers.update(zip(new, range(len(readers), len(readers) + len(new)), strict=True))
+        return [*map(counts.get, readers, repeat(0))]
 
     def _unpack_readers(self) -> dict[str, int]:
         if self._readers is None:

@@ -21,7 +21,7 @@ from .progress import (
     FILE_HEADER,
     UNFINISHED,
     Checkpoint,
-    PollTold,
+    Polls,
     Step,
     Stored,
     Tried,
@@ -51,10 +51,10 @@ class Commits:
         tried: Callable[[], Iterable[Span]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.polls: dict[str, tuple[int, bytes]] = {}
+        self.polls: Polls = {}
         self.step = Step()
-        self._offers: dict[int, Counter[str]] = {}  # by minute (in microseconds) and reader, not told of yet
-        self._new_polls: set[str] = set()  # the readers
+        self._offers: dict[int, dict[str, int]] = {}  # by minute (in microseconds) and reader, not told of yet
+        self._new_polls: Polls = {}  # not told of yet
         self._lacks = True
         """Whether steps are missing in the progress that is written: no later one may follow."""
         self._is_suspect = False
@@ -99,28 +99,26 @@ class Commits:
         """A reader's poll was put; one without a number is of no reader's own."""
         if not poll.number:
             return
-        self.polls[poll.reader] = (poll.number, poll.knowledge)
-        self._new_polls.add(poll.reader)
+        self.polls[poll.reader] = self._new_polls[poll.reader] = (poll.number, poll.knowledge)
 
     def offered(self, reader: str, minute: int, count: int) -> None:
         """So many containers of a reader and a minute (in microseconds) were stored."""
         counts = self._offers.get(minute)
         if counts is None:
-            counts = self._offers[minute] = Counter()
+            counts = self._offers[minute] = {}
         counts[reader] = counts.get(reader, 0) + count
 
     def sealed(self, segment: Segment) -> None:
         """No more is written to a segment: the next step tells of it, and of what was put until now."""
         self.step.stored.append(Stored(segment.file, segment.first, segment.end, segment.size))
         self.tell_polls()
-        for minute, counts in self._offers.items():
-            self.step.offers += [(reader, minute, count) for reader, count in counts.items()]
-        self._offers.clear()
+        assert not self.step.offers, "each seal is committed at once"
+        self.step.offers, self._offers = self._offers, {}
 
     def tell_polls(self) -> None:
         """The next step tells of the last polls."""
-        self.step.polls += [PollTold(reader, *self.polls[reader]) for reader in sorted(self._new_polls)]
-        self._new_polls.clear()
+        self.step.polls = {**self.step.polls, **self._new_polls} if self.step.polls else self._new_polls
+        self._new_polls = {}
 
     def commit(self) -> None:
         """Write the step, and the ledger's changes with it, as one."""
@@ -234,6 +232,6 @@ class Commits:
             self.next_number,
             [stored(segment) for segment in self._store.segments.all],
             [Tried(span.first, span.end, min(span.tries, _MOST_TRIES), span.in_doubt) for span in self._tried()],
-            [PollTold(reader, number, knowledge) for reader, (number, knowledge) in self.polls.items()],
+            self.polls,
             self._ledger.dump(),
         )
