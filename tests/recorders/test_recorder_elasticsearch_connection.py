@@ -250,3 +250,15 @@ async def test_thousands_of_lines_that_break_leave_nothing_behind() -> None:
         await server.until_left()
         assert server.connections == 1_000
     assert len(asyncio.all_tasks()) <= before + 1
+
+
+@pytest.mark.parametrize("size", [PIECE - 1, PIECE, PIECE + 1, 3 * PIECE])
+async def test_a_line_is_kept_however_fast_the_answer_to_a_body_in_pieces(size: int) -> None:
+    async with ScriptedServer(Answer(b"{}")) as server:
+        line = await open_line(server)
+        for _ in range(200):
+            await line.exchange(bulk(b"x" * size), Progress())
+            assert line.is_open
+        await line.aclose()
+
+    assert server.connections == 1

@@ -62,12 +62,12 @@ class Connection(asyncio.BufferedProtocol):
         parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True)
         self._outcome = outcome = asyncio.get_running_loop().create_future()
         progress.has_begun = progress.is_under_way = True
-        await self._send(transport, head, memoryview(request.body), progress)
+        is_sent = await self._send(transport, head, memoryview(request.body), progress)
         heard: Heard | ReadError = await outcome
-        if progress.is_under_way:  # it did not want the rest
-            self.abort()
         if isinstance(heard, ReadError):
             raise heard
+        if not is_sent:  # the server did not want the rest
+            self.abort()
         return heard
 
     async def aclose(self) -> None:
@@ -84,8 +84,8 @@ class Connection(asyncio.BufferedProtocol):
         if transport is not None:
             transport.abort()
 
-    async def _send(self, transport: asyncio.Transport, head: bytes, body: memoryview, progress: Progress) -> None:
-        """Write until all is taken, the connection breaks, or the answer is there."""
+    async def _send(self, transport: asyncio.Transport, head: bytes, body: memoryview, progress: Progress) -> bool:
+        """Write until all is taken, the connection breaks, or the answer is there; returns whether all is taken."""
         transport.write(b"".join((head, body[:PIECE])))
         rest = body[PIECE:]
         if rest:
@@ -95,14 +95,15 @@ class Connection(asyncio.BufferedProtocol):
                 self._drained = asyncio.get_running_loop().create_future()
                 await self._drained
             elif transport.is_closing():  # uvloop's takes offence at a write
-                return
+                break
             elif rest:
                 transport.write(rest[:PIECE])
                 rest = rest[PIECE:]
                 await asyncio.sleep(0)
             else:
                 progress.is_under_way = False
-                return
+                break
+        return not rest and not self._is_paused
 
     def _begin(self) -> None:
         self._headers: dict[bytes, bytes] = {}
