@@ -72,7 +72,8 @@ class Batches:
 
     def tell_put(self, now: float) -> None:
         """Something was put into the buffer."""
-        self._waiting.tell_due(now + self._buffer.due_in(self._limits, now))
+        if now < self._waiting.sleeps_until:
+            self._waiting.tell_due(now + self._buffer.due_in(self._limits, now))
 
     async def is_due(self) -> bool:
         """Wait until a batch should leave, or nothing is to be waited for; false if nothing waits to be delivered."""

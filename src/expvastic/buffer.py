@@ -23,7 +23,7 @@ DISK_BYTES = 2**30
 LEAST_DISK_BYTES = 2**20
 
 
-class Record(msgspec.Struct, frozen=True, eq=False):
+class Record(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A container in a buffer: the ``number``-th that was put. ``tries`` says how often it was handed out before.
 
     ``in_doubt`` says that it may have been recorded at an earlier try.

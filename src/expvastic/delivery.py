@@ -33,7 +33,7 @@ from .recorder import Recorder
 from .settings import ByteSize, Duration, SettingsModel
 from .syncing import Syncing
 from .telemetry import DeliveryStatistics
-from .waiting import Waiting
+from .waiting import Waiting, loop_time
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -88,7 +88,7 @@ class Delivery:
         verdicts: Verdicts | None = None,
         refusals: Refusals | None = None,
         close_limit: float = CLOSE_LIMIT,
-        clock: Callable[[], float] = anyio.current_time,
+        clock: Callable[[], float] = loop_time,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:

@@ -12,7 +12,7 @@ from .buffer import Record
 from .datatypes import Container
 from .errors import RecordError
 from .outcomes.salvage import ROUNDS, Salvage
-from .outcomes.verdicts import Judged
+from .outcomes.verdicts import Alike, Judged
 from .recorder import DUPLICATE, Outcome, Recorder, Searched, Verdict
 
 if TYPE_CHECKING:
@@ -29,15 +29,19 @@ class Handover:
         self._clock = clock
         self._salvage = Salvage()
 
-    async def bring(self, recorder: Recorder[Any], records: Sequence[Record]) -> list[Judged]:
+    async def bring(self, recorder: Recorder[Any], records: Sequence[Record]) -> list[Judged] | Alike:
         """Have a batch recorded, and say what became of each record, in any order.
 
         Raises RecordError if nothing is known of any of them.
         """
         judged = await self._ask(recorder, [record for record in records if record.in_doubt])
+        if not judged:
+            return await self._record(recorder, records)
         done = {each.record for each in judged}
-        rest = [record for record in records if record not in done] if done else records
-        return [*judged, *await self._record(recorder, rest)] if rest else judged
+        if rest := [record for record in records if record not in done]:
+            answered = await self._record(recorder, rest)
+            judged += answered.spread() if isinstance(answered, Alike) else answered
+        return judged
 
     async def _ask(self, recorder: Recorder[Any], doubtful: Sequence[Record]) -> list[Judged]:
         """Those that are recorded already. If that cannot be told now, none of them is to be sent."""
@@ -50,10 +54,15 @@ class Handover:
             return [Judged(record, Verdict(Outcome.AGAIN, reason=str(error), in_doubt=True)) for record in doubtful]
         return [Judged(record, DUPLICATE) for record, is_there in zip(doubtful, found, strict=True) if is_there]
 
-    async def _record(self, recorder: Recorder[Any], records: Sequence[Record]) -> list[Judged]:
-        now = self._clock()
-        containers = [self._salvage.prepare(record.container, now) for record in records]
-        verdicts = list(await self._send(recorder, containers))
+    async def _record(self, recorder: Recorder[Any], records: Sequence[Record]) -> list[Judged] | Alike:
+        containers = [record.container for record in records]
+        if was_wary := self._salvage.is_wary:
+            now = self._clock()
+            containers = [self._salvage.prepare(container, now) for container in containers]
+        answered = await self._send(recorder, containers)
+        if not (was_wary or self._salvage.is_wary) and _are_plainly_alike(answered):
+            return Alike(records, answered[0])
+        verdicts = list(answered)
         refused = await self._rescue(recorder, containers, verdicts)
         accepted = [each for each, verdict in zip(containers, verdicts, strict=True) if verdict.is_plain]
         for name, kind in self._salvage.batch_ended(refused, accepted, self._clock()):
@@ -112,3 +121,8 @@ class Handover:
                 yield
         except TimeoutError:
             raise RecordError(f"no answer from {self._destination} within {self._timeout:g} s") from None
+
+
+def _are_plainly_alike(verdicts: Sequence[Verdict]) -> bool:
+    """Whether all are recorded, and nothing else is to be said; mostly one object stands for all."""
+    return verdicts[0].is_plain and verdicts.count(verdicts[0]) == len(verdicts)

@@ -21,17 +21,22 @@ class Syncing:
         self._interval = interval
         self._log = log
         self._is_failing = False
+        self._is_told = not buffer.is_durable
+        """Whether who waits for something written knows of it, or there is nobody."""
         self._written = anyio.Event()
 
     def tell_written(self) -> None:
         """Something was written."""
-        self._written.set()
+        if not self._is_told:
+            self._is_told = True
+            self._written.set()
 
     async def run(self) -> None:
         """Sync until cancelled."""
         while self._buffer.is_durable:
             await self._written.wait()
             self._written = anyio.Event()
+            self._is_told = False
             await anyio.sleep(self._interval)
             await self._sync()
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable
 
 import anyio
 
 HASTY_PAUSE = 0.2  # seconds between tries while closing
+
+
+def loop_time() -> float:
+    """The event loop's time, as anyio's; that costs as much as all the rest of an offer."""
+    return asyncio.get_running_loop().time()
 
 
 class Waiting:
@@ -17,7 +23,9 @@ class Waiting:
         self.clock = clock
         self.is_closing = False
         self._bell = anyio.Event()
-        self._sleeps_until = -math.inf  # for a batch; not set during a pause, which only closing ends
+        self.sleeps_until = -math.inf
+        """When who waits for a batch will look by itself; minus infinity if nobody does, or has been woken. Not set
+        during a pause, which only closing ends."""
         self._resume_at = -math.inf
         self._answer = anyio.Event()
 
@@ -33,13 +41,14 @@ class Waiting:
 
     def tell_due(self, at: float) -> None:
         """A batch is due at that time: wake who would sleep beyond it."""
-        if at < self._sleeps_until:
+        if at < self.sleeps_until:
+            self.sleeps_until = -math.inf
             self._bell.set()
 
     def tell_answer(self) -> None:
         """A batch that was under way is answered, or has failed."""
         self._answer.set()
-        if self._sleeps_until > -math.inf:
+        if self.sleeps_until > -math.inf:
             self._bell.set()  # what it gave back may be due, and a pause may have been asked for
 
     def pause_for(self, seconds: float) -> None:
@@ -62,9 +71,9 @@ class Waiting:
             delay = due_in(now)
             if delay <= 0:
                 return True
-            self._sleeps_until = now + delay
+            self.sleeps_until = now + delay
             await self._sleep(delay)
-            self._sleeps_until = -math.inf
+            self.sleeps_until = -math.inf
         return False
 
     async def for_answer(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from collections import Counter
 
 import msgspec
 import pytest
@@ -105,15 +106,33 @@ def test_garbage_is_no_books(garbage: bytes) -> None:
         Ledger(Wall()).apply_changes(garbage)
 
 
-def test_garbage_of_minutes_is_no_books() -> None:
+@pytest.mark.parametrize("garbage", [b"", b"garbage", zlib.compress(b"garbage"), zlib.compress(b"\x80")])
+@pytest.mark.parametrize("place", ["readers", "counts"])
+def test_what_readers_had_is_nothing_where_it_is_garbage_and_the_sums_stand(place: str, garbage: bytes) -> None:
     ledger = Ledger(Wall())
-    ledger.offer("a", MOMENT)
+    ledger.offer("a", MOMENT, 3)
+    books = msgspec.msgpack.decode(ledger.dump(), strict=False)
+    readers, minutes = books["minutes"][THIS // 60]
+    sums, _ = minutes[THIS]
+    hour = [garbage, minutes] if place == "readers" else [readers, {THIS: [sums, garbage]}]
+    books["minutes"] = {THIS // 60: hour}
+
+    restored = Ledger(Wall())
+    restored.restore(msgspec.msgpack.encode(books))
+
+    assert restored.minutes.row(THIS) == Row(offered=3)
+    assert restored.minutes.row(THIS, "a") == Row()
+    restored.offer("a", MOMENT)
+    assert restored.minutes.row(THIS, "a") == Row(offered=1)
+
+
+def test_minutes_of_another_form_are_no_books() -> None:
+    ledger = Ledger(Wall())
     books = msgspec.msgpack.decode(ledger.dump())
-    hour = next(iter(books["minutes"]["a"]))
-    for garbage in (b"garbage", zlib.compress(b"garbage")):
-        books["minutes"]["a"][hour] = garbage
-        with pytest.raises(ValueError, match=r"rows|length"):
-            Ledger(Wall()).restore(msgspec.msgpack.encode(books))
+    books["minutes"] = {"a": {THIS // 60: b""}}
+
+    with pytest.raises(ValueError, match="no books"):
+        Ledger(Wall()).restore(msgspec.msgpack.encode(books))
 
 
 def test_books_agree_again_where_the_disk_lost_what_was_offered() -> None:
@@ -174,7 +193,55 @@ def test_a_batch_that_is_recorded_gives_the_same_books_and_changes_as_each_of_it
     ago = MOMENT - 30 * 60 * 60_000_000  # not of the day that is kept
     for reader, moment in [("a", MOMENT), ("a", MOMENT + MINUTE), ("b", MOMENT), ("a", MOMENT), ("b", ago)]:
         one_by_one.record(reader, moment)
-    together.record_all({("a", THIS): 2, ("a", THIS + 1): 1, ("b", THIS): 1, ("b", ago // MINUTE): 1})
+    together.record_all(THIS, ["a", "b", "a"])
+    together.record_all(THIS + 1, ["a"])
+    together.record_all(ago // MINUTE, ["b"])
 
     assert books(together) == books(one_by_one)
     assert together.take_changes() == one_by_one.take_changes() != b""
+
+
+def test_many_readers_and_minutes_are_the_same_when_they_were_packed_and_dumped() -> None:
+    wall, draw = Wall(), random.Random(3)
+    minutes, plain = Minutes(wall), Counter[tuple[str, int, str]]()
+    for step in range(30_000):
+        reader, column = f"reader-{draw.randrange(900)}", draw.choice(["offered", "recorded", "shed"])
+        minute = THIS - draw.randrange(90) if step % 5 else THIS
+        minutes.add(column, reader, minute)
+        plain[reader, minute, column] += 1
+        if step % 10_000 == 7:
+            dumped, minutes = minutes.dump(), Minutes(wall)
+            minutes.restore(dumped)
+
+    for minute in range(THIS - 90, THIS + 1):
+        for reader in ("reader-1", "reader-899"):
+            assert minutes.row(minute, reader)._asdict() == {
+                column: plain[reader, minute, column] for column in Row._fields
+            }
+        sums = {column: sum(plain[f"reader-{n}", minute, column] for n in range(900)) for column in Row._fields}
+        assert minutes.row(minute)._asdict() == sums
+    assert [minute for minute, _ in minutes.rows()] == sorted({minute for _, minute, _ in plain})
+
+
+def test_a_day_of_many_readers_takes_little_room() -> None:
+    wall = Wall()
+    minutes = Minutes(wall)
+    readers = [f"reader-{number}" for number in range(1_000)]
+    for minute in range(THIS, THIS + 24 * 60):
+        wall.now = minute * 60.0
+        for column in ("offered", "recorded"):
+            minutes.add_all(column, minute, readers * 6)
+
+    assert len(msgspec.msgpack.encode(minutes.dump())) < 250_000
+
+
+def test_readers_that_are_no_more_are_forgotten_with_the_day() -> None:
+    wall = Wall()
+    minutes = Minutes(wall)
+    for hour in range(60):
+        wall.now = NOW + hour * 3600
+        for number in range(50):
+            minutes.add("offered", f"{hour}-{number}", THIS + hour * 60)
+
+    assert b"0-1" not in msgspec.msgpack.encode(minutes.dump())
+    assert len(minutes.dump()) <= 26

@@ -12,7 +12,7 @@ from fake_cluster import FakeCluster, error, item, make_recorder, record_patient
 
 from expvastic.errors import RecorderLost, RecordError
 from expvastic.recorder import Outcome
-from expvastic.recorders.elasticsearch.wire import LARGEST_ANSWER
+from expvastic.recorders.elasticsearch.exchange import LARGEST_ANSWER
 from samples import make_container, make_containers
 from scripted_http import CUT, HANG, RESET, Answer, AnyAnswer, Raw, Request, ScriptedServer
 

@@ -37,7 +37,7 @@ class MemoryBuffer(Buffer):
         self._out: set[Record] = set()
         self._weight = 0
         self._out_weight = 0
-        self._numbers = itertools.count()
+        self._next = 0
         self._losses: deque[Loss] = deque(maxlen=_LOSSES_TOLD)
 
     @property
@@ -76,9 +76,11 @@ class MemoryBuffer(Buffer):
     def take(self, limits: BatchSettings, now: float, *, newest: bool = False) -> list[Record]:
         if newest:
             return self._hand_out(self._take_newest(limits))
+        if not self._back:
+            return self._hand_out(self._take_fresh(limits))
         taken: list[Record] = []
         size = 0
-        groups = [*sorted(self._due_groups(now), key=_age), self._fresh] if self._back else [self._fresh]
+        groups = [*sorted(self._due_groups(now), key=_age), self._fresh]
         count, most = limits.count, limits.bytes
         for group in groups:
             while group and len(taken) < count:
@@ -89,16 +91,15 @@ class MemoryBuffer(Buffer):
         return self._hand_out(taken)
 
     def settle(self, records: Iterable[Record]) -> None:
-        count = weight = 0
-        try:
-            for record in records:
-                self._out.remove(record)
-                weight += record.container.weight
-                count += 1
-        finally:
-            self._out_weight -= weight
-            self._weight -= weight
-            self.consumed += count
+        records = [*records]
+        gone = set(records)
+        if len(gone) != len(records) or not gone <= self._out:
+            raise KeyError("a record is not out")
+        self._out -= gone
+        weight = sum([record.container.weight for record in records])
+        self._out_weight -= weight
+        self._weight -= weight
+        self.consumed += len(records)
 
     def give_back(self, records: Iterable[Record], not_before: float, *, in_doubt: bool = False) -> None:
         returned: list[Record] = []
@@ -135,6 +136,8 @@ class MemoryBuffer(Buffer):
             self._forget(record, reason)
 
     def take_losses(self) -> Sequence[Loss]:
+        if not self._losses:
+            return ()
         losses = list(self._losses)
         self._losses.clear()
         return losses
@@ -153,8 +156,22 @@ class MemoryBuffer(Buffer):
     def _take_in(self, container: Container, now: float) -> None:
         self.enqueued += 1
         self._weight += container.weight
-        self._fresh.append(Record(container, next(self._numbers), now))
+        self._fresh.append(Record(container, self._next, now))
+        self._next += 1
         self._fresh_bytes += len(container.document)
+
+    def _take_fresh(self, limits: BatchSettings) -> list[Record]:
+        fresh = self._fresh
+        taken = [*itertools.islice(fresh, limits.count)]
+        sizes = [len(record.container.document) for record in taken]
+        size = sum(sizes)
+        while size > limits.bytes and len(taken) > 1:
+            taken.pop()
+            size -= sizes.pop()
+        for _ in taken:
+            fresh.popleft()
+        self._fresh_bytes -= size
+        return taken
 
     def _take_newest(self, limits: BatchSettings) -> list[Record]:
         taken: deque[Record] = deque()
@@ -186,7 +203,7 @@ class MemoryBuffer(Buffer):
 
     def _hand_out(self, records: list[Record]) -> list[Record]:
         self._out.update(records)
-        self._out_weight += sum(record.container.weight for record in records)
+        self._out_weight += sum([record.container.weight for record in records])
         return records
 
     def _forget(self, record: Record, reason: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
 
 from .minutes import MINUTE, Minutes
+from .packing import PackedHour
 
 _REASONS_KEPT = 100  # reasons of refusals come from outside; the rest are counted together
 _OTHER = "other"
@@ -19,7 +20,7 @@ _ELSEWHERE = ("conflicts", "shared", "failure_store")
 _SHOWN = {each: each for each in ("offered", "recorded", "refused", "shed")} | dict.fromkeys(_ELSEWHERE, "elsewhere")
 
 T = TypeVar("T")
-Entry = tuple[str, str, str, int]  # column, reason, reader, minute
+Entry = tuple[str, str, int]  # column, reason, minute
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -28,11 +29,11 @@ class _Books(msgspec.Struct):
     totals: dict[str, int]
     refused: dict[str, int]
     shed: dict[str, int]
-    minutes: dict[str, dict[int, bytes]]
+    minutes: dict[int, PackedHour]
 
 
 _decode_books = msgspec.msgpack.Decoder(_Books).decode
-_decode_changes = msgspec.msgpack.Decoder(list[tuple[str, str, str, int, int]]).decode
+_decode_changes = msgspec.msgpack.Decoder(list[tuple[str, str, int, dict[str, int]]]).decode
 
 
 class Ledger:
@@ -54,7 +55,7 @@ class Ledger:
         self.shed: Counter[str] = Counter()
         self.minutes = Minutes(wall)
         self.keeps_changes = False
-        self._changes: Counter[Entry] = Counter()
+        self._changes: dict[Entry, Counter[str]] = {}  # by reader
 
     def offer(self, reader: str, moment: int, count: int = 1) -> None:
         """Containers of one reader and time (microseconds) were offered, and stored."""
@@ -74,14 +75,13 @@ class Ledger:
         if how:
             self._enter(how, "", reader, minute)
 
-    def record_all(self, counts: Mapping[tuple[str, int], int]) -> None:
-        """So many containers of each reader and minute of ``@timestamp`` are recorded, and nothing is to be said of
-        them apart."""
-        self.totals["recorded"] += sum(counts.values())
-        self.minutes.add_all("recorded", counts)
+    def record_all(self, minute: int, readers: Sequence[str]) -> None:
+        """A container of each of these is recorded, all of one minute of ``@timestamp``, and nothing is to be said of
+        them apart; a reader may be among them several times."""
+        self.totals["recorded"] += len(readers)
+        self.minutes.add_all("recorded", minute, readers)
         if self.keeps_changes:
-            for (reader, minute), count in counts.items():
-                self._changes["recorded", "", reader, minute] += count
+            self._changed("recorded", "", minute).update(readers)
 
     def refuse(self, reader: str, moment: int, reason: str) -> bool:
         """Enter a refusal; returns whether it is the first of its reason."""
@@ -108,13 +108,16 @@ class Ledger:
 
     def take_changes(self) -> bytes:
         """The changes since this was last called, encoded; empty if there are none."""
-        changes, self._changes = self._changes, Counter()
-        return _encode([(*entry, count) for entry, count in changes.items()]) if changes else b""
+        if not self._changes:
+            return b""
+        changes, self._changes = self._changes, {}
+        return _encode([(*entry, counts) for entry, counts in changes.items()])
 
     def apply_changes(self, changes: bytes) -> None:
         """Enter changes that were taken before. Raises ValueError if they are none."""
-        for change in _read(_decode_changes, changes):
-            self._sum_up(*change)
+        for column, reason, minute, counts in _read(_decode_changes, changes):
+            for reader, count in counts.items():
+                self._sum_up(column, reason, reader, minute, count)
 
     def dump(self) -> bytes:
         """All of the books; with this, all changes so far are told."""
@@ -130,7 +133,14 @@ class Ledger:
     def _enter(self, column: str, reason: str, reader: str, minute: int, count: int = 1) -> None:
         self._sum_up(column, reason, reader, minute, count)
         if self.keeps_changes:
-            self._changes[column, reason, reader, minute] += count
+            self._changed(column, reason, minute)[reader] += count
+
+    def _changed(self, column: str, reason: str, minute: int) -> Counter[str]:
+        """The changes of one kind that are not told of yet."""
+        changes = self._changes.get((column, reason, minute))
+        if changes is None:
+            changes = self._changes[column, reason, minute] = Counter()
+        return changes
 
     def _sum_up(self, column: str, reason: str, reader: str, minute: int, count: int) -> None:
         if column == "refused":

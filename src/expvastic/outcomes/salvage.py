@@ -55,6 +55,11 @@ class Salvage:
         self._watched: dict[FieldKind, tuple[int, float]] = {}  # batches, and when it is forgotten; oldest first
         self._bad: dict[FieldKind, float] = {}  # until when; oldest first
 
+    @property
+    def is_wary(self) -> bool:
+        """Whether any value is bad, or may become so with the next batches."""
+        return bool(self._bad or self._watched)
+
     def prepare(self, container: Container, now: float) -> Container:
         """The container without what is known to be bad: itself if it has nothing of the kind."""
         if not self._bad:
@@ -83,7 +88,7 @@ class Salvage:
         ``refused`` has every refusal of every round, with the field that was named; ``accepted`` what was recorded.
         Both are told as they were sent: a container that was salvaged does not speak for what it lost.
         """
-        if not (refused or self._watched or self._bad):
+        if not (refused or self.is_wary):
             return []
         self._forget(now)
         values = dict.fromkeys(value for container, field in refused if field for value in _values(container, field))

@@ -23,6 +23,17 @@ class Judged(NamedTuple):
     is_salvaged: bool = False
 
 
+class Alike(NamedTuple):
+    """A whole batch that is plainly recorded, with one verdict for all: nothing needs to be said of any one of it."""
+
+    records: Sequence[Record]
+    verdict: Verdict
+
+    def spread(self) -> list[Judged]:
+        """The same, record by record."""
+        return [Judged(record, self.verdict) for record in self.records]
+
+
 @dataclass(slots=True)
 class Sorted:
     """A batch, sorted by what is to be done.
@@ -66,23 +77,22 @@ class Verdicts:
         self._replays = replays
         self._blocked: set[str] = set()  # destinations
 
-    def sort(self, judged: Sequence[Judged]) -> Sorted:
+    def sort(self, judged: Sequence[Judged] | Alike) -> Sorted:
         """Account for every record of a batch but the refused ones."""
+        if isinstance(judged, Alike):
+            return self._record_all(judged)
         batch = Sorted()
-        counts: dict[tuple[str, int], int] = {}  # of what is plainly recorded, by reader and minute
-        plain: Verdict | None = None  # mostly one object stands for all of a batch
+        recorded: list[Record] = []  # plainly
+        plain: Verdict | None = None  # mostly one object stands for many
         for each in judged:
             record, verdict, is_salvaged = each
             if verdict is plain and not is_salvaged:
-                container = record.container
-                key = container.reader, container.time // MINUTE
-                counts[key] = counts.get(key, 0) + 1
+                recorded.append(record)
                 batch.settled.append(record)
             else:
                 self._sort_one(each, batch)
                 plain = verdict if verdict.is_plain else None
-        if counts:
-            self._ledger.record_all(counts)
+        self._count(recorded)
         if batch.blocked:
             self._ledger.count("blocked", len(batch.blocked))
         return batch
@@ -100,6 +110,19 @@ class Verdicts:
                     reader=container.reader,
                     **about,
                 )
+
+    def _record_all(self, alike: Alike) -> Sorted:
+        self._count(alike.records)
+        self._see_open(alike.verdict.destination)
+        return Sorted(settled=[*alike.records])
+
+    def _count(self, records: Sequence[Record]) -> None:
+        """Account for records of which nothing is to be said but that they are recorded."""
+        containers = [record.container for record in records]
+        minutes = {container.time // MINUTE for container in containers}
+        for minute in sorted(minutes):
+            its = containers if len(minutes) == 1 else [each for each in containers if each.time // MINUTE == minute]
+            self._ledger.record_all(minute, [container.reader for container in its])
 
     def _sort_one(self, judged: Judged, batch: Sorted) -> None:
         record, verdict = judged.record, judged.verdict
@@ -120,9 +143,13 @@ class Verdicts:
     def _record(self, judged: Judged) -> None:
         container, verdict = judged.record.container, judged.verdict
         self._ledger.record(container.reader, container.time, self._how(judged))
-        if self._blocked and verdict.destination in self._blocked:
-            self._blocked.discard(verdict.destination)
-            self._log.warning("destination open again", destination=verdict.destination)
+        self._see_open(verdict.destination)
+
+    def _see_open(self, destination: str) -> None:
+        """Something was recorded there."""
+        if destination in self._blocked:
+            self._blocked.discard(destination)
+            self._log.warning("destination open again", destination=destination)
 
     def _how(self, judged: Judged) -> str:
         """The word under which a record is counted apart; empty if it is plainly recorded."""

@@ -230,7 +230,7 @@ class DiskBuffer(Buffer):
             self._fresh_bytes += sum([len(container.document) for container in containers])
         for reader, minute, count in alike(containers):
             self._ledger.offer(reader, minute, count)
-            self._commits.offers[reader, minute] += count
+            self._commits.offered(reader, minute, count)
 
     def _fresh_due_at(self, limits: BatchSettings) -> float:
         spans, in_memory = self._line.fresh.spans, self._tail.first

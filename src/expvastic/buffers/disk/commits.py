@@ -21,7 +21,7 @@ from .progress import (
     FILE_HEADER,
     UNFINISHED,
     Checkpoint,
-    PollTold,
+    Polls,
     Step,
     Stored,
     Tried,
@@ -51,10 +51,10 @@ class Commits:
         tried: Callable[[], Iterable[Span]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.polls: dict[str, tuple[int, bytes]] = {}
+        self.polls: Polls = {}
         self.step = Step()
-        self.offers: Counter[tuple[str, int]] = Counter()  # by reader and minute, not told of yet
-        self._new_polls: dict[str, PollTold] = {}
+        self._offers: dict[int, dict[str, int]] = {}  # by minute (in microseconds) and reader, not told of yet
+        self._new_polls: Polls = {}  # not told of yet
         self._lacks = True
         """Whether steps are missing in the progress that is written: no later one may follow."""
         self._is_suspect = False
@@ -71,6 +71,7 @@ class Commits:
         self._log_limit = max(1024, min(_LOG, max_bytes // _LOG_SHARE))
         self._max_bytes = max_bytes
         self._checkpoint_size = 0
+        self._most = 2 * (self._log_limit + self._checkpoint_most)
         self.ceiling = max_bytes
 
     @property
@@ -82,7 +83,7 @@ class Commits:
     def reserve(self) -> int:
         """Bytes to be left free for progress to be written."""
         written = (self._log.size if self._log else 0) + self._folder.doomed_progress
-        return max(0, 2 * (self._log_limit + self._checkpoint_most) - written)
+        return max(0, self._most - written)
 
     @property
     def _checkpoint_most(self) -> int:
@@ -98,20 +99,26 @@ class Commits:
         """A reader's poll was put; one without a number is of no reader's own."""
         if not poll.number:
             return
-        self.polls[poll.reader] = (poll.number, poll.knowledge)
-        self._new_polls[poll.reader] = PollTold(poll.reader, poll.number, poll.knowledge)
+        self.polls[poll.reader] = self._new_polls[poll.reader] = (poll.number, poll.knowledge)
+
+    def offered(self, reader: str, minute: int, count: int) -> None:
+        """So many containers of a reader and a minute (in microseconds) were stored."""
+        counts = self._offers.get(minute)
+        if counts is None:
+            counts = self._offers[minute] = {}
+        counts[reader] = counts.get(reader, 0) + count
 
     def sealed(self, segment: Segment) -> None:
         """No more is written to a segment: the next step tells of it, and of what was put until now."""
         self.step.stored.append(Stored(segment.file, segment.first, segment.end, segment.size))
         self.tell_polls()
-        self.step.offers += [(reader, minute, count) for (reader, minute), count in self.offers.items()]
-        self.offers.clear()
+        assert not self.step.offers, "each seal is committed at once"
+        self.step.offers, self._offers = self._offers, {}
 
     def tell_polls(self) -> None:
         """The next step tells of the last polls."""
-        self.step.polls += self._new_polls.values()
-        self._new_polls.clear()
+        self.step.polls = {**self.step.polls, **self._new_polls} if self.step.polls else self._new_polls
+        self._new_polls = {}
 
     def commit(self) -> None:
         """Write the step, and the ledger's changes with it, as one."""
@@ -183,6 +190,7 @@ class Commits:
     def _begin_file(self, *, is_first: bool = False) -> None:
         data = FILE_HEADER + encode_entry(self._checkpoint())
         self._checkpoint_size = len(data)
+        self._most = 2 * (self._log_limit + self._checkpoint_most)
         if not is_first and self._folder.bytes + len(data) > self.ceiling:
             self._remove_settled()
             if self._folder.bytes + len(data) > self.ceiling:
@@ -218,12 +226,12 @@ class Commits:
 
     def _checkpoint(self) -> Checkpoint:
         self.step = Step()
-        self.offers.clear()
+        self._offers.clear()
         self._new_polls.clear()
         return Checkpoint(
             self.next_number,
             [stored(segment) for segment in self._store.segments.all],
             [Tried(span.first, span.end, min(span.tries, _MOST_TRIES), span.in_doubt) for span in self._tried()],
-            [PollTold(reader, number, knowledge) for reader, (number, knowledge) in self.polls.items()],
+            self.polls,
             self._ledger.dump(),
         )

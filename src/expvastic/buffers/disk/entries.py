@@ -33,6 +33,7 @@ HEADER = _HEADER.size
 PIECE = 256 * 1024  # bytes read at once
 
 _crc32 = isal_zlib.crc32
+_pack_front, _pack_rest = _FRONT.pack, _REST.pack
 
 
 class SegmentHeader(NamedTuple):
@@ -106,26 +107,20 @@ def decode_segment_header(data: bytes) -> SegmentHeader | None:
 def encode_put(poll: Poll, first: int, wall: int) -> bytes:
     """A poll's containers, numbered from ``first``, and its own entry."""
     parts: list[bytes] = []
-    follow = len(poll.containers)
-    readers: dict[str, bytes] = {}
-    for number, container in enumerate(poll.containers, first):
+    number, follow = first, len(poll.containers)
+    polled = poll.reader.encode()
+    for container in poll.containers:
         name, kinds, document = container.id.encode(), container.kinds, container.document
-        reader = readers.get(container.reader)
-        if reader is None:
-            reader = readers[container.reader] = container.reader.encode()
+        reader = polled if container.reader == poll.reader else container.reader.encode()
         body = b"".join((name, reader, kinds, document))
-        rest = _REST.pack(
-            *(number, container.time, wall, follow, _crc32(body)),
-            *(len(name), len(reader), len(kinds), len(document)),
-        )
-        parts += (_FRONT.pack(_RECORD, _crc32(rest)), rest, body)
+        sizes = len(name), len(reader), len(kinds), len(document)
+        rest = _pack_rest(number, container.time, wall, follow, _crc32(body), *sizes)
+        parts += (_pack_front(_RECORD, _crc32(rest)), rest, body)
+        number += 1
         follow -= 1
-    reader = poll.reader.encode()
-    body = reader + poll.knowledge
-    rest = _REST.pack(
-        first + len(poll.containers), poll.number, wall, 0, _crc32(body), 0, len(reader), 0, len(poll.knowledge)
-    )
-    parts += (_FRONT.pack(_POLL, _crc32(rest)), rest, body)
+    body = polled + poll.knowledge
+    rest = _pack_rest(number, poll.number, wall, 0, _crc32(body), 0, len(polled), 0, len(poll.knowledge))
+    parts += (_pack_front(_POLL, _crc32(rest)), rest, body)
     return b"".join(parts)
 
 
@@ -134,8 +129,8 @@ def encode_again(entries: Sequence[Entry]) -> bytes:
     parts: list[bytes] = []
     for entry in entries:
         body, lengths = entry.body, entry.lengths
-        rest = _REST.pack(*(entry.number, entry.time, entry.wall, 0, _crc32(body)), *lengths, len(body) - sum(lengths))
-        parts += (_FRONT.pack(_RECORD, _crc32(rest)), rest, body)
+        rest = _pack_rest(entry.number, entry.time, entry.wall, 0, _crc32(body), *lengths, len(body) - sum(lengths))
+        parts += (_pack_front(_RECORD, _crc32(rest)), rest, body)
     return b"".join(parts)
 
 

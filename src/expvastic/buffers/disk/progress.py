@@ -41,12 +41,7 @@ class Tried(msgspec.Struct, array_like=True):
     in_doubt: bool
 
 
-class PollTold(msgspec.Struct, array_like=True):
-    """A reader's last poll."""
-
-    reader: str
-    number: int
-    knowledge: bytes
+Polls = dict[str, tuple[int, bytes]]  # by reader: the last one's number, and what the reader knew after it
 
 
 class Checkpoint(msgspec.Struct, array_like=True):
@@ -55,7 +50,7 @@ class Checkpoint(msgspec.Struct, array_like=True):
     next: int
     segments: list[Stored]
     tried: list[Tried]
-    polls: list[PollTold]
+    polls: Polls
     ledger: bytes
 
 
@@ -66,8 +61,8 @@ class Step(msgspec.Struct, array_like=True, omit_defaults=True):
     gone: list[Range] = []
     ledger: bytes = b""
     stored: list[Stored] = []
-    offers: list[tuple[str, int, int]] = []  # reader, time, count: of what is stored
-    polls: list[PollTold] = []
+    offers: dict[int, dict[str, int]] = {}  # of what is stored, by time and reader
+    polls: Polls = {}
 
 
 class Read(NamedTuple):
@@ -151,8 +146,9 @@ def feed(ledger: Ledger, read: Read) -> None:
     for step in read.steps:
         if step.ledger:
             ledger.apply_changes(step.ledger)
-        for reader, moment, count in step.offers:
-            ledger.offer(reader, moment, count)
+        for moment, counts in step.offers.items():
+            for reader, count in counts.items():
+                ledger.offer(reader, moment, count)
 
 
 def progress_path(folder: Path, number: int) -> Path:

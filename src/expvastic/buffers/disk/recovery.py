@@ -84,8 +84,8 @@ def _take_told(found: Found, read: Read | None) -> dict[int, Segment]:
         else:
             segment.end, segment.size = stored.end, stored.size
     found.next = max([read.checkpoint.next, *(segment.end for segment in told.values())])
-    for poll in (*read.checkpoint.polls, *(poll for step in read.steps for poll in step.polls)):
-        found.polls[poll.reader] = (poll.number, poll.knowledge)
+    for polls in (read.checkpoint.polls, *(step.polls for step in read.steps)):
+        found.polls.update(polls)
     return told
 
 

@@ -55,70 +55,77 @@ class Ceiling:
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """Documents with their actions, line by line, and the destination of each. ``size`` is that of the body."""
+    """Documents, each with the head that it has in the body, and its destination. ``size`` is that of the body."""
 
-    lines: Sequence[bytes]
+    heads: Sequence[bytes]
+    documents: Sequence[bytes]
     destinations: Sequence[str]
     size: int
 
     @classmethod
     def of(cls, batch: Sequence[Container], index: IndexName) -> Bulk:
         """The bulk that creates every container's document under its id, unless it is there already."""
-        destinations = [index.of(container) for container in batch]
-        heads = {name: b'{"create":{"_index":%b,"_id":' % _encode(name) for name in set(destinations)}
-        lines = [
-            b"%b%b}}\n%b\n" % (heads[name], _encode(container.id), container.document)
+        if index.dated or index.fields:
+            destinations = [index.of(container) for container in batch]
+        else:
+            destinations = [index.at(0)] * len(batch)
+        starts = {name: b'{"create":{"_index":%b,"_id":' % _encode(name) for name in set(destinations)}
+        heads = [
+            b"%b%b}}\n" % (starts[name], _encode(container.id))
             for name, container in zip(destinations, batch, strict=True)
         ]
-        return cls(lines, destinations, sum(map(len, lines)))
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(self.lines)
+        return cls._made(heads, [container.document for container in batch], destinations)
 
     @classmethod
     def for_series(cls, batch: Sequence[Container], name: str) -> Bulk:
         """The bulk that adds every container's document to a time series, which gives ids itself; ours goes inside."""
-        head = b'{"create":{"_index":%b}}\n{"%b":' % (_encode(name), EVENT_ID.encode())
-        lines = [b"%b%b,%b\n" % (head, _encode(container.id), container.document[1:]) for container in batch]
-        return cls(lines, [name] * len(lines), sum(map(len, lines)))
+        start = b'{"create":{"_index":%b}}\n{"%b":' % (_encode(name), EVENT_ID.encode())
+        heads = [b"%b%b," % (start, _encode(container.id)) for container in batch]
+        return cls._made(heads, [container.document[1:] for container in batch], [name] * len(batch))
+
+    @classmethod
+    def _made(cls, heads: Sequence[bytes], documents: Sequence[bytes], destinations: Sequence[str]) -> Bulk:
+        return cls(heads, documents, destinations, sum(map(len, heads)) + sum(map(len, documents)) + len(heads))
+
+    def __len__(self) -> int:
+        return len(self.heads)
+
+    @property
+    def body(self) -> bytes:
+        parts: list[bytes] = []
+        for head, document in zip(self.heads, self.documents, strict=True):
+            parts += (head, document, b"\n")
+        return b"".join(parts)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each document with its head."""
+        return [len(head) + len(document) + 1 for head, document in zip(self.heads, self.documents, strict=True)]
 
     @property
     def first_action(self) -> bytes:
-        """What names the first document: its action, and the first value in it."""
-        action, _, document = self.lines[0].partition(b"\n")
-        return action + document.partition(b",")[0]
+        """What names the first document: its head, and the first value in it."""
+        return self.heads[0] + self.documents[0].partition(b",")[0]
 
     def pieces(self, ceiling: float) -> Iterator[Bulk]:
         """This bulk in pieces no larger than the ceiling, in order; a document that is larger is a piece of its own."""
-        start, size = 0, 0
-        for place, line in enumerate(self.lines):
-            if place > start and size + len(line) > ceiling:
+        if self.size <= ceiling:
+            yield self
+            return
+        start = total = 0
+        for place, size in enumerate(self.sizes):
+            if place > start and total + size > ceiling:
                 yield self._slice(start, place)
-                start, size = place, 0
-            size += len(line)
-        yield self._slice(start, len(self.lines))
-
-    @property
-    def smallest(self) -> int:
-        """Bytes of the smallest document with its action."""
-        return min(map(len, self.lines))
-
-    @property
-    def largest(self) -> int:
-        """Bytes of the largest document with its action."""
-        return max(map(len, self.lines))
+                start, total = place, 0
+            total += size
+        yield self._slice(start, len(self))
 
     def halves(self) -> tuple[Bulk, Bulk]:
         """The first and the second half of the documents."""
-        middle = len(self.lines) // 2
-        return self._slice(0, middle), self._slice(middle, len(self.lines))
+        middle = len(self) // 2
+        return self._slice(0, middle), self._slice(middle, len(self))
 
     def _slice(self, start: int, end: int) -> Bulk:
-        if end - start == len(self.lines):
+        if end - start == len(self):
             return self
-        lines = self.lines[start:end]
-        return Bulk(lines, self.destinations[start:end], sum(map(len, lines)))
+        return self._made(self.heads[start:end], self.documents[start:end], self.destinations[start:end])

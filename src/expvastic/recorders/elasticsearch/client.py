@@ -18,9 +18,10 @@ from elasticsearch import ApiError, AsyncElasticsearch, TransportError
 from ...errors import ReadError, RecordError
 from .answers import Answer, ConnectionCut, parse_retry_after
 from .aws import Signer
+from .exchange import BodyCut, NothingSent
 from .nodes import Nodes
 from .settings import ElasticsearchSettings, spell_address
-from .wire import BodyCut, NothingSent, PlainSerializer, node_class
+from .wire import PlainSerializer, node_class
 
 _LOGGER = "elastic_transport"
 _JSON = {"accept": "application/json", "content-type": "application/json"}

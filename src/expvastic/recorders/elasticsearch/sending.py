@@ -73,7 +73,7 @@ class Sender:
         refused = math.inf  # bytes; the server takes no documents as large as this
         while left:
             bulk = left.popleft()
-            if refused <= bulk.smallest and bulk.largest < _SMALL:
+            if refused < math.inf and refused <= min(bulk.sizes) and max(bulk.sizes) < _SMALL:
                 verdicts += _too_large(bulk)
                 continue
             if verdicts and self._clock() > late:
@@ -111,7 +111,7 @@ class Sender:
                 self._ceiling.was_pushed_back(bulk)
             raise explain(answer, "bulk")
         items = read_items(answer, len(bulk))
-        if any(item.is_push_back for item in items):
+        if any(item.is_push_back for item in items if item.error is not None):
             self._ceiling.was_pushed_back(bulk)
         else:
             self._ceiling.went_through(bulk)
@@ -141,11 +141,11 @@ class Sender:
 
 def _too_large(bulk: Bulk) -> Iterable[Verdict]:
     """A large document is at fault, a small one tells of a server that takes next to nothing."""
-    for line, destination in zip(bulk.lines, bulk.destinations, strict=True):
+    for size, destination in zip(bulk.sizes, bulk.destinations, strict=True):
         outcome, what = Outcome.REFUSED, "is more than the server, or a proxy before it, takes"
-        if len(line) < _SMALL:
+        if size < _SMALL:
             outcome, what = Outcome.BLOCKED, "is too much for the server, or for a proxy before it: raise its limit"
-        detail = f"a document of {len(line)} bytes {what}"
+        detail = f"a document of {size} bytes {what}"
         yield Verdict(outcome, reason="413 too large", detail=detail, destination=destination)
 
 

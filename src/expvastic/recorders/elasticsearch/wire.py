@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import ClassVar, NamedTuple
 
 import anyio
@@ -20,58 +20,23 @@ import httpx
 from elastic_transport import ApiResponseMeta, BaseAsyncNode, HttpHeaders, NodeConfig, Serializer, TransportApiResponse
 from elastic_transport import ConnectionError as NoAnswer
 
-from ...clients.body import Body
 from ...clients.endpoint import Endpoint
-from ...clients.failures import read_error
-from ...clients.link import Link, open_link
 from ...clients.target import Proxy
 from ...clients.tls import Tls
 from ...errors import ReadError
 from .aws import NoCredentials, Signer, spell_query
+from .connecting import connect
+from .exchange import Heard, Line, NothingSent, Progress, Request
 
-LARGEST_ANSWER = 32 * 2**20  # bytes, inflated
-_PIECE = 128 * 1024  # bytes; each costs a turn of the event loop, and a larger one tells less of how far the body came
 _KEPT_ALIVE = 55.0  # seconds; balancers forget idle connections after 60, and some tell nobody
 _VERSIONED = re.compile(r"vnd\.elasticsearch\+([\w-]+); *compatible-with=\d+")
 _OURS = {"user-agent": "expvastic", "accept-encoding": "gzip"}
 
 
-class NothingSent(ReadError):
-    """The request failed before anything of its body had been sent."""
-
-
-class BodyCut(ReadError):
-    """The connection broke before all of the request's body had been sent."""
-
-
-class _Upload(httpx.AsyncByteStream):
-    """A request's body in pieces: none is asked for before the system has taken the one before.
-
-    So ``is_under_way`` is true while the body is being sent; only what the system itself holds counts as sent too soon.
-    """
-
-    def __init__(self, body: bytes) -> None:
-        self._body = memoryview(body)
-        self.has_begun = False
-        self.is_under_way = False
-
-    def explain(self, failure: ReadError) -> ReadError:
-        """The failure of a request, as one that says how far its body came."""
-        if not self.has_begun:
-            return NothingSent(failure.reason, str(failure))
-        return BodyCut(failure.reason, str(failure)) if self.is_under_way else failure
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        self.has_begun = self.is_under_way = True
-        for start in range(0, len(self._body), _PIECE):
-            yield bytes(self._body[start : start + _PIECE])
-        self.is_under_way = False
-
-
 class _Kept(NamedTuple):
     """A connection that waits for its next request, and since when."""
 
-    link: Link
+    line: Line
     since: float
 
 
@@ -99,83 +64,86 @@ class PlainNode(BaseAsyncNode):
     ) -> TransportApiResponse:
         """Send a request; the answer's body is raw. Raises elastic_transport's ConnectionError if there is none."""
         self.under_way += 1
-        upload = _Upload(body or b"")
+        progress = Progress()
         try:
             request = await self._make(method, target, body or b"", headers or HttpHeaders())
-            request.stream = upload
-            response, content = await self._exchange(request)
+            heard = await self._exchange(request, progress)
         except ReadError as error:
-            failure = upload.explain(error)
+            failure = progress.explain(error)
             raise NoAnswer(_advise(failure)) from failure
         except anyio.get_cancelled_exc_class():
             self.when_given_up(self)
             raise
         finally:
             self.under_way -= 1
-        return TransportApiResponse(self._describe(response), content)
+        return TransportApiResponse(self._describe(heard), heard.body)
 
     async def close(self) -> None:  # type: ignore[override]
         """Close all connections: those that wait now, those in use after their answer."""
         self._is_closed = True
         kept, self._kept = self._kept, []
         async with anyio.create_task_group() as group:
-            for link, _ in kept:
-                group.start_soon(link.aclose)
+            for line, _ in kept:
+                group.start_soon(line.aclose)
 
-    async def _make(self, method: str, target: str, body: bytes, headers: HttpHeaders) -> httpx.Request:
-        sent = {name: _VERSIONED.sub(r"\1", value) for name, value in headers.items()} | _OURS
-        if self.signer is None:
-            return httpx.Request(method, _parse_url(self.base_url + target), headers=sent, content=body or None)
-        request = httpx.Request(method, self.base_url + spell_query(target), headers=sent, content=body or None)
-        host = request.headers["host"]
-        url = f"{self.config.scheme}://{host}{request.url.raw_path.decode()}"
-        try:
-            signed = await anyio.to_thread.run_sync(self.signer.sign, method, url, host, body, abandon_on_cancel=True)
-        except NoCredentials as error:
-            raise NothingSent("credentials", f"{self.base_url}: {error}") from error
-        request.headers.update(signed)
-        return request
+    async def _make(self, method: str, target: str, body: bytes, headers: HttpHeaders) -> Request:
+        url = _parse_url(self.base_url + (spell_query(target) if self.signer else target))
+        host = url.netloc.decode("ascii")
+        sent = {"host": host, **{name: _plain(value) for name, value in headers.items()}, **_OURS}
+        if self.signer is not None:
+            spelled = f"{self.config.scheme}://{host}{url.raw_path.decode('ascii')}"
+            try:
+                signed = await anyio.to_thread.run_sync(
+                    self.signer.sign, method, spelled, host, body, abandon_on_cancel=True
+                )
+            except NoCredentials as error:
+                raise NothingSent("credentials", f"{self.base_url}: {error}") from error
+            sent |= signed
+        return Request(method, url.raw_path, sent, body)
 
-    async def _exchange(self, request: httpx.Request) -> tuple[httpx.Response, bytes]:
-        link = await self._take()
+    async def _exchange(self, request: Request, progress: Progress) -> Heard:
+        line = await self._take()
         try:
-            request.extensions = link.extensions
-            response = await link.transport.handle_async_request(request)
-            content = await self._receive(response)
-        except BaseException as error:
-            await link.aclose()
-            if isinstance(error, httpx.HTTPError | OSError):
-                raise read_error(error, self.base_url, through_proxy=link.is_proxied) from error
+            heard = await line.exchange(request, progress)
+        except BaseException:
+            await line.aclose()
             raise
-        await self._keep(link)
-        return response, content
+        if self._is_closed or not line.is_open:
+            await line.aclose()
+        else:
+            self._kept.append(_Kept(line, time.monotonic()))
+        return heard
 
-    async def _take(self) -> Link:
+    async def _take(self) -> Line:
         """The connection that was used last, or a new one; what has waited too long is closed."""
         latest = time.monotonic() - _KEPT_ALIVE
         while self._kept and self._kept[0].since < latest:
-            await self._kept.pop(0).link.aclose()
-        if self._kept:
-            return self._kept.pop().link
-        return await open_link(self._endpoint, self.base_url, self.tls, self.proxy)
+            await self._kept.pop(0).line.aclose()
+        while self._kept:
+            line = self._kept.pop().line
+            if line.is_open:
+                return line
+            await line.aclose()
+        return await self._open()
 
-    async def _keep(self, link: Link) -> None:
-        if self._is_closed:
-            await link.aclose()
-        else:
-            self._kept.append(_Kept(link, time.monotonic()))
+    async def _open(self) -> Line:
+        if self.proxy is None:
+            return await connect(self._endpoint, self.base_url, self.tls)
+        from .proxied import open_proxied
 
-    async def _receive(self, response: httpx.Response) -> bytes:
-        body = Body(response.headers.get("content-encoding", ""), LARGEST_ANSWER, self.base_url)
-        async for piece in response.aiter_raw():
-            body.feed(piece)
-        return body.finish()
+        return await open_proxied(self._endpoint, self.base_url, self.tls, self.proxy)
 
-    def _describe(self, response: httpx.Response) -> ApiResponseMeta:
+    def _describe(self, heard: Heard) -> ApiResponseMeta:
         headers = HttpHeaders({"x-elastic-product": "Elasticsearch"})
-        if wish := response.headers.get("retry-after"):
-            headers["retry-after"] = wish
-        return ApiResponseMeta(response.status_code, response.http_version, headers, 0.0, self.config)
+        if heard.retry_after:
+            headers["retry-after"] = heard.retry_after
+        return ApiResponseMeta(heard.status, "1.1", headers, 0.0, self.config)
+
+
+@functools.lru_cache(maxsize=64)
+def _plain(value: str) -> str:
+    """A media type without a version; anything else is as it was."""
+    return _VERSIONED.sub(r"\1", value)
 
 
 @functools.lru_cache(maxsize=64)
