@@ -64,8 +64,23 @@ async def test_who_is_cancelled_from_outside_is_not_late() -> None:
 
 async def test_a_closed_one_leaves_no_timer_behind() -> None:
     deadline = Deadline()
-    deadline.begin(1_000)
+    with deadline.scope():
+        deadline.begin(1_000)
 
     deadline.close()
 
     assert not [each for each in asyncio.get_running_loop()._scheduled if not each.cancelled()]  # type: ignore[attr-defined]
+
+
+async def test_one_that_rests_leaves_no_timer_between_two() -> None:
+    deadline = Deadline(rests=True)
+
+    with deadline.scope() as scope:
+        deadline.begin(5)
+        deadline.end()
+        timers = [each for each in asyncio.get_running_loop()._scheduled if not each.cancelled()]  # type: ignore[attr-defined]
+        deadline.begin(5)
+        await anyio.sleep_forever()
+
+    assert timers == []
+    assert scope.cancelled_caught

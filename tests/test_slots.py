@@ -15,9 +15,9 @@ pytestmark = pytest.mark.virtual_time
 async def test_whoever_waits_goes_on_at_the_end_of_its_slot() -> None:
     slots, began = Slots(anyio.current_time), anyio.current_time()
 
-    await slots.until(began + 1)
+    await slots.until(began + 1, anyio.current_time())
     on_the_grid = anyio.current_time() - began
-    await slots.until(began + 2 + WIDTH / 3)
+    await slots.until(began + 2 + WIDTH / 3, anyio.current_time())
 
     assert on_the_grid == 1
     assert anyio.current_time() - began == 2 + WIDTH
@@ -28,7 +28,7 @@ async def test_those_of_one_slot_go_on_together_and_earlier_ones_before() -> Non
     woken: list[tuple[str, float]] = []
 
     async def wait(name: str, seconds: float) -> None:
-        await slots.until(began + seconds)
+        await slots.until(began + seconds, anyio.current_time())
         woken.append((name, anyio.current_time() - began))
 
     async with anyio.create_task_group() as group:
@@ -48,7 +48,7 @@ async def test_nothing_ticks_where_nobody_waits(monkeypatch: pytest.MonkeyPatch)
         wake()
 
     monkeypatch.setattr(slots, "_wake", count)
-    await slots.until(anyio.current_time() + 50)
+    await slots.until(anyio.current_time() + 50, anyio.current_time())
     await anyio.sleep(1_000)
 
     assert wakes == 1
@@ -61,7 +61,7 @@ async def test_many_that_are_late_leave_the_loop_its_turns() -> None:
 
     async def wait() -> None:
         nonlocal done
-        await slots.until(now)
+        await slots.until(now, anyio.current_time())
         done += 1
 
     async with anyio.create_task_group() as group:
@@ -79,14 +79,16 @@ async def test_who_is_cancelled_holds_up_nobody() -> None:
     slots, began = Slots(anyio.current_time), anyio.current_time()
 
     with anyio.move_on_after(1):
-        await slots.until(began + 2)
-    await slots.until(began + 2)
-    await slots.until(began + 2)
+        await slots.until(began + 2, anyio.current_time())
+    await slots.until(began + 2, anyio.current_time())
+    await slots.until(began + 2, anyio.current_time())
 
     assert anyio.current_time() - began == 2
 
 
-@pytest.mark.parametrize(("interval", "width"), [(60, WIDTH), (0.1, WIDTH), (0.05, WIDTH / 2), (0.001, WIDTH / 64)])
+@pytest.mark.parametrize(
+    ("interval", "width"), [(60, WIDTH), (1, WIDTH), (0.25, WIDTH), (0.1, WIDTH / 4), (0.001, WIDTH / 256)]
+)
 def test_slots_are_small_beside_the_interval(interval: float, width: float) -> None:
     assert width_for(interval) == width
     assert width <= interval / 8

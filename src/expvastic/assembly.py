@@ -28,10 +28,10 @@ from .state import State
 from .telemetry import Snapshot
 from .upkeep import Keeper
 
-
-def steady_clock() -> float:
-    """Seconds of a clock that never steps, and that goes on while the machine is suspended where it can be told."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+steady_clock: Callable[[], float] = (
+    partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
+)
+"""Seconds of a clock that never steps, and that goes on while the machine is suspended where it can be told."""
 
 
 def routed_recorders(config: Config) -> list[str]:

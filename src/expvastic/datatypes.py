@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 NO_LABELS: Mapping[str, str] = MappingProxyType({})
 
@@ -36,8 +37,7 @@ class Kind(enum.IntEnum):
     MEGABYTE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """One JSON object as it was read: undecoded, or (from a source without a wire) as a mapping.
 
     ``labels`` and ``dataset`` are the reader's word on what the page is about.
@@ -45,11 +45,10 @@ class Page:
 
     body: bytes | Mapping[str, object]
     dataset: str
-    labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS)
+    labels: Mapping[str, str] = NO_LABELS
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What one poll brought.
 
     ``time`` is the wall clock when the last byte arrived, ``duration`` the time the poll took; both in nanoseconds.
@@ -117,8 +116,7 @@ class Container:
         return tuple(name for name, _ in members), tuple(value for _, value in members)
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
+class Poll(NamedTuple):
     """What one poll of a reader gives to each of its recorders.
 
     ``number`` counts the reader's polls, on through restarts where there is a state directory. ``knowledge`` is what

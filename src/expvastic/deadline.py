@@ -14,29 +14,39 @@ import anyio
 
 
 class Deadline:
-    """For one task: enter ``scope()``; in it ``begin`` and ``end``, as often as one likes."""
+    """For one task: enter ``scope()``; in it ``begin`` and ``end``, as often as one likes.
 
-    def __init__(self) -> None:
+    ``rests`` says that mostly more than a deadline's time lies between two of them: then no timer is left to go off.
+    """
+
+    def __init__(self, *, rests: bool = False) -> None:
+        self._rests = rests
+        self._loop: asyncio.AbstractEventLoop
         self._scope: anyio.CancelScope | None = None
         self._ends = math.inf  # on the loop's clock
         self._timer: asyncio.TimerHandle | None = None
+        self.has_passed = False
+        """Whether the scope was cancelled, and is to be left."""
 
     def scope(self) -> anyio.CancelScope:
         """A scope, to be entered, that is cancelled when the deadline has passed; then another one is needed."""
+        self._loop = asyncio.get_running_loop()
         self._ends = math.inf
+        self.has_passed = False
         self._scope = scope = anyio.CancelScope()
         return scope
 
     def begin(self, seconds: float) -> None:
         """From now on there are so many seconds, always as many as the last time."""
-        loop = asyncio.get_running_loop()
-        self._ends = loop.time() + seconds
+        self._ends = self._loop.time() + seconds
         if self._timer is None:
-            self._timer = loop.call_at(self._ends, self._look)
+            self._timer = self._loop.call_at(self._ends, self._look)
 
     def end(self) -> None:
         """It is done. The scope may be cancelled all the same: then it is to be left."""
         self._ends = math.inf
+        if self._rests:
+            self.close()
 
     def close(self) -> None:
         """Set no timer any more."""
@@ -48,8 +58,8 @@ class Deadline:
         self._timer = None
         if self._ends == math.inf or self._scope is None:
             return
-        loop = asyncio.get_running_loop()
-        if loop.time() >= self._ends:
+        if self._loop.time() >= self._ends:
+            self.has_passed = True
             self._scope.cancel()
         else:
-            self._timer = loop.call_at(self._ends, self._look)
+            self._timer = self._loop.call_at(self._ends, self._look)

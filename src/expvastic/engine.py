@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import anyio
@@ -83,7 +82,7 @@ class Engine:
         self._clock = clock
         self._slots = slots or Slots(clock)
         self._width = width_for(settings.interval)
-        self._deadline = Deadline()
+        self._deadline = Deadline(rests=settings.interval >= settings.timeout)
         self._wall = wall
         self._offered = 0  # polls, those of earlier processes among them
         self.polls = 0
@@ -108,15 +107,17 @@ class Engine:
 
     async def _poll_until_late(self) -> None:
         """Poll on the ticks until there are no more, or a poll's deadline has passed."""
-        pacer, deadline = self._pacer, self._deadline
+        pacer, deadline, clock, timeout = self._pacer, self._deadline, self._clock, self._settings.timeout
         with deadline.scope() as scope:
-            while (due := pacer.due) < math.inf and not scope.cancel_called:
-                await self._slots.until(due, self._width)
-                pacer.catch_up(self._clock())
-                deadline.begin(self._settings.timeout)
+            now = clock()
+            while (due := pacer.due) < math.inf and not deadline.has_passed:
+                await self._slots.until(due, now, self._width)
+                pacer.catch_up(clock())
+                deadline.begin(timeout)
                 await self._poll()
                 deadline.end()
-                pacer.advance(self._clock(), self._failures_in_a_row)
+                now = clock()
+                pacer.advance(now, self._failures_in_a_row)
         if scope.cancelled_caught:
             self._timed_out()
             pacer.advance(self._clock(), self._failures_in_a_row)
@@ -193,9 +194,7 @@ class Engine:
         self._offered += 1
         knowledge = self._interpreter.knowledge() if self._remembers else b""
         poll = Poll(self.name, self._offered, containers, knowledge)
-        with contextlib.ExitStack() as all_of_them:  # though one fails, the others get the poll
-            for outlet in reversed(self._outlets):
-                all_of_them.callback(outlet.offer, poll)
+        _offer_to_all(iter(self._outlets), poll)
 
     def _succeeded(self, duration: int) -> None:
         self.readings += 1
@@ -222,3 +221,13 @@ class Engine:
             self._log.warning("reader failing", reason=error.reason, error=str(error))
         else:
             self._log.debug("poll failed", reason=error.reason, error=str(error), failures=self._failures_in_a_row)
+
+
+def _offer_to_all(outlets: Iterator[Outlet], poll: Poll) -> None:
+    """Though one fails, the others get the poll."""
+    try:
+        for outlet in outlets:
+            outlet.offer(poll)
+    except BaseException:
+        _offer_to_all(outlets, poll)
+        raise

@@ -32,30 +32,34 @@ class Pacer:
         self._ticks = ticks
         self._draw = draw
         self._tick = 0
-        self.missed = 0
-
-    @property
-    def due(self) -> float:
+        self.due = start if ticks > 0 else math.inf
         """When the present tick's poll is to start; ``inf`` if there are no more ticks."""
-        return self._start + self._tick * self._interval if self._tick < self._ticks else math.inf
+        self.missed = 0
 
     def catch_up(self, now: float) -> None:
         """Skip the ticks that were missed before a poll that starts ``now``, as after a suspend."""
-        newest = math.floor((now - self._start) / self._interval)
-        if newest > self._tick:
+        if now - self.due >= self._interval:
+            newest = self._newest(now)
             self.missed += newest - self._tick
-            self._tick = newest
+            self._go_to(newest)
 
     def advance(self, now: float, failures: int) -> float:
         """Go on to the next tick after a poll that ended ``now``, the last of so many failures in a row."""
         if failures >= self._backoff:
             pause = self._pause(failures)
-            self._tick = max(self._tick + 1, math.ceil((now + pause - self._start) / self._interval))
-        else:
-            newest = math.floor((now - self._start) / self._interval)
-            self.missed += max(0, newest - self._tick - 1)
-            self._tick = max(self._tick + 1, newest)
+            self._go_to(max(self._tick + 1, math.ceil((now + pause - self._start) / self._interval)))
+            return self.due
+        self._go_to(self._tick + 1)
+        self.catch_up(now)
         return self.due
+
+    def _newest(self, now: float) -> int:
+        """The last tick that is due, or the present one."""
+        return max(self._tick, math.floor((now - self._start) / self._interval))
+
+    def _go_to(self, tick: int) -> None:
+        self._tick = tick
+        self.due = self._start + tick * self._interval if tick < self._ticks else math.inf
 
     def _pause(self, failures: int) -> float:
         """Between half and all of a bound that doubles from twice the interval to the longest pause."""

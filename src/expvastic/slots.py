@@ -1,10 +1,12 @@
-"""Wakes many engines by one timer, in small slots of time, a few at each turn of the event loop.
+"""Wakes many engines by one timer, in small slots of time, some of them at each turn of the event loop.
 
 Theory of operation: whoever waits for a time waits for the end of the slot that it is in, with all others of that
-slot. One timer is set, to the next slot that somebody waits for; where nobody waits, nothing ticks. Those whose time
-has come go on first come, first served, at most ``AT_ONCE`` of them in one turn of the loop: were all that are late
-to go on in the same turn, as they are on a core that is too slow for them, everything else that runs on the loop would
-have to wait for all of them at each of its steps.
+slot. One timer is set, to the next slot that somebody waits for; where nobody waits, nothing ticks. Polls that start
+together are answered together: one costs much less among thirty than alone, when the process has to be woken for it,
+and finds nothing of what it needs in the caches of its core. Those whose time has come go on first come, first served,
+at most ``AT_ONCE`` of them in one turn of the loop: were all that are late to go on in the same turn, as they are on a
+core that is too slow for them, everything else that runs on the loop would have to wait for all of them at each of its
+steps.
 """
 
 from __future__ import annotations
@@ -15,14 +17,17 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-WIDTH = 2.0**-7  # seconds; a power of two, so that a time on the grid stays exactly there
-AT_ONCE = 16
+WIDTH = 2.0**-5  # seconds; a power of two: a time on the grid stays exactly there, and with it one each second later
+AT_ONCE = 64
 LONGEST_SLEEP = 60.0  # seconds
 _EARLY = 0.0005  # seconds that a loop may be early which counts in milliseconds; not worth another turn of it
 
 
 def width_for(interval: float) -> float:
-    """The width of the slots for what happens once in an interval: no more than an eighth of it."""
+    """The width of the slots for what happens once in an interval: no more than an eighth of it.
+
+    So nothing is late by more than an eighth of its interval, nor by so much that somebody who looks on would see it.
+    """
     return min(WIDTH, 2.0 ** math.floor(math.log2(interval / 8)))
 
 
@@ -31,32 +36,37 @@ class Slots:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[float, list[asyncio.Future[None]]] = {}  # by the end of their slot
         self._ends: list[float] = []  # a heap of the same
         self._due: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.Handle | None = None
         self._wakes_at = math.inf  # on the clock; minus infinity: at the loop's next turn
 
-    async def until(self, time: float, width: float = WIDTH) -> None:
-        """Wait until a time has come, and the slot of that width is over that it is in; always for a turn of the loop.
+    def until(self, time: float, now: float, width: float = WIDTH) -> asyncio.Future[None]:
+        """To be awaited until a time has come, and the slot of that width is over that it is in.
 
-        What waits can be cancelled.
+        It is never done before the loop's next turn, and can be cancelled. ``now`` is what the clock says.
         """
-        waiter = asyncio.get_running_loop().create_future()
-        if time <= self._clock():
+        if (loop := self._loop) is None:  # kept: asking for it costs a system call
+            loop = self._loop = asyncio.get_running_loop()
+        waiter = loop.create_future()
+        if time <= now:
             self._due.append(waiter)
             self._wake_at(-math.inf)
-        else:
-            self._put(math.ceil(time / width) * width, waiter)
-        await waiter
-
-    def _put(self, end: float, waiter: asyncio.Future[None]) -> None:
+            return waiter
+        end = math.ceil(time / width) * width
         slot = self._waiting.get(end)
         if slot is None:
-            slot = self._waiting[end] = []
-            heapq.heappush(self._ends, end)
-            self._wake_at(end)
-        slot.append(waiter)
+            self._begin_slot(end, waiter)
+        else:
+            slot.append(waiter)
+        return waiter
+
+    def _begin_slot(self, end: float, waiter: asyncio.Future[None]) -> None:
+        self._waiting[end] = [waiter]
+        heapq.heappush(self._ends, end)
+        self._wake_at(end)
 
     def _wake_at(self, time: float) -> None:
         """Let the one timer go off then, unless it does so earlier."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,7 +29,7 @@ class Keeper:
 
     def offer(self, poll: Poll) -> None:
         """Keep the poll. If that fails, the samples go on all the same."""
-        kept = poll if self._with_containers else dataclasses.replace(poll, containers=())
+        kept = poll if self._with_containers else poll._replace(containers=())
         try:
             self._state.keep(kept, synced=self._synced)
         except OSError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from expvastic.clients.body import Body
-from expvastic.clients.lean.connection import Connection, Received
+from expvastic.clients.fetch import Fetched
+from expvastic.clients.lean.connection import Connection
 from expvastic.errors import ReadError
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
@@ -46,11 +47,11 @@ def receive(connection: Connection, data: bytes) -> None:
 
 async def test_an_answer_settles_what_was_asked() -> None:
     connection, transport = connected()
-    outcome = connection.ask(b"question")
+    outcome = connection.ask(b"question", 0)
     receive(connection, ANSWER)
 
     received = await outcome
-    assert isinstance(received, Received)
+    assert isinstance(received, Fetched)
     assert (received.body, transport.written, connection.is_open) == (b"{}", b"question", True)
 
 
@@ -72,7 +73,7 @@ async def test_a_connection_whose_end_is_about_to_be_told_is_not_open() -> None:
 
 async def test_an_answer_to_a_poll_that_was_cancelled_closes_the_connection() -> None:
     connection, transport = connected()
-    connection.ask(b"").cancel()
+    connection.ask(b"", 0).cancel()
     receive(connection, ANSWER)
 
     assert transport.is_aborted
@@ -81,7 +82,7 @@ async def test_an_answer_to_a_poll_that_was_cancelled_closes_the_connection() ->
 
 async def test_a_connection_may_be_lost_after_the_poll_was_cancelled() -> None:
     connection, _ = connected()
-    outcome = connection.ask(b"")
+    outcome = connection.ask(b"", 0)
     outcome.cancel()
     connection.connection_lost(None)
 
@@ -94,7 +95,7 @@ async def test_a_fault_of_ours_is_not_taken_for_one_of_the_target_s() -> None:
         raise LookupError("bug")
 
     connection, transport = connected(broken)
-    outcome = connection.ask(b"")
+    outcome = connection.ask(b"", 0)
     receive(connection, ANSWER)
 
     assert isinstance(await outcome, LookupError)
@@ -103,7 +104,7 @@ async def test_a_fault_of_ours_is_not_taken_for_one_of_the_target_s() -> None:
 
 async def test_a_connection_that_is_lost_twice_over_is_lost() -> None:
     connection, _ = connected()
-    outcome = connection.ask(b"")
+    outcome = connection.ask(b"", 0)
     connection.connection_lost(OSError("broken pipe"))
     connection.abort()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 
 from ..errors import ReadError
 
@@ -27,18 +28,28 @@ class Body:
         self._came = 0  # bytes over the wire
         self._inflater = self._make_inflater(encoding.strip().lower())
 
-    def feed(self, piece: bytes) -> None:
-        """Take the next bytes as they came over the wire."""
-        self._pieces += 1
-        self._came += len(piece)
-        self._kept += piece if self._inflater is None else self._inflate(self._inflater, piece)
+    @property
+    def is_reusable(self) -> bool:
+        """Whether another body can be taken in: nothing is known of this one."""
+        return self._pieces == 0 and self._inflater is None
+
+    def feed(self, came: bytes, pieces: int = 1) -> None:
+        """Take the next bytes as they came over the wire, in so many pieces."""
+        self._pieces += pieces
+        self._came += len(came)
+        self._kept += came if self._inflater is None else self._inflate(self._inflater, came)
         if len(self._kept) > self._limit or self._came > 2 * self._limit + 1024:
             raise self.too_large()
         if self._pieces > _PIECES + self._came // 64:
             raise ReadError("protocol", f"{self._where}: its body comes in {self._pieces} pieces of a few bytes")
 
-    def finish(self) -> bytes:
-        """The whole body, when nothing more comes."""
+    def finish(self, rest: Sequence[bytes] = ()) -> bytes:
+        """The whole body, when nothing more comes than the ``rest``."""
+        whole = b"".join(rest)
+        if self._pieces == 0 and self._inflater is None and len(whole) <= self._limit and len(rest) <= _PIECES:
+            return whole  # which mostly is so
+        if rest:
+            self.feed(whole, len(rest))
         if self._inflater is not None and not self._inflater.eof:
             raise self._wrong("its gzip body ends too early")
         return bytes(self._kept)

@@ -20,7 +20,7 @@ from ..fetch import Fetched, Fetcher
 from ..link import context_for, trust_shown
 from ..redirects import Hop, is_redirect, next_hop
 from ..target import TargetSettings
-from .connection import Connection, Outcome, Received
+from .connection import Connection
 from .dial import dial
 
 _HANDSHAKE_TIME = 3600.0  # seconds; the deadline is the caller's
@@ -42,9 +42,7 @@ class LeanFetcher:
         "_aside",
         "_connection",
         "_context",
-        "_encoding",
         "_endpoint",
-        "_known",
         "_request",
         "_settings",
         "_where",
@@ -58,22 +56,27 @@ class LeanFetcher:
         self._connection: Connection | None = None
         self._context: ssl.SSLContext | None = None
         self._aside: Fetcher | None = None
-        self._known: Mapping[bytes, bytes] = {}  # what a page's head last said; the next mostly says the same
-        self._encoding = ""
 
     async def fetch(self) -> Fetched:
         """Get the page as it is now. Raises ReadError, with a reason out of ``failures.REASONS``."""
         started = time.perf_counter_ns()
-        if self._aside is None:
-            try:
-                received = await self._receive()
-                return Fetched(received.body, received.time, time.perf_counter_ns() - started)
-            except _Elsewhere:
-                self._drop()
-                self._aside = Fetcher(self._settings)
-            except BaseException:
-                self._drop()
-                raise
+        if self._aside is not None:
+            return await self._fetch_aside(started)
+        connection, outcome = self._connection, None
+        try:
+            if connection is not None and connection.is_open:
+                outcome = await connection.ask(self._request, started)
+            return outcome if isinstance(outcome, Fetched) else await self._ask_anew(outcome, started)
+        except _Elsewhere:
+            self._drop()
+            self._aside = Fetcher(self._settings)
+        except BaseException:
+            self._drop()
+            raise
+        return await self._fetch_aside(started)
+
+    async def _fetch_aside(self, started: int) -> Fetched:
+        assert self._aside is not None
         fetched = await self._aside.fetch()
         if not self._aside.was_redirected:
             await self._leave_aside()
@@ -96,18 +99,18 @@ class LeanFetcher:
         if aside is not None:
             await aside.aclose()
 
-    async def _receive(self) -> Received:
-        """The page; asked for once more if a connection kept from an earlier poll was gone.
+    async def _ask_anew(self, failure: Exception | None, started: int) -> Fetched:
+        """Ask over a new connection, where none was kept from an earlier poll, or the one that was kept was gone.
 
         It was gone if it ended before anything of an answer was there. Asking again is safe: polls are repeated anyway.
         """
-        connection = self._connection
-        if connection is not None and connection.is_open:
-            outcome = await connection.ask(self._request)
-            if not (connection.is_untouched and _is_closed(outcome)):
-                return _received(outcome)
+        if failure is not None and not (_is_closed(failure) and self._connection and self._connection.is_untouched):
+            raise failure
         self._connection = connection = await self._open()
-        return _received(await connection.ask(self._request))
+        outcome = await connection.ask(self._request, started)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
     async def _open(self) -> Connection:
         if not self._request:
@@ -137,8 +140,6 @@ class LeanFetcher:
 
     def _judge(self, status: int, headers: Mapping[bytes, bytes]) -> Body:
         settings = self._settings
-        if status == 200 and headers == self._known:
-            return Body(self._encoding, settings.max_body_bytes, self._where)
         if not 200 <= status < 300:
             location = headers.get(b"location", b"").decode("latin-1")
             if is_redirect(status, location):
@@ -147,9 +148,7 @@ class LeanFetcher:
             raise bad_status(settings, self._where, status)
         names = (b"content-type", b"content-encoding", b"content-length")
         kind, encoding, length = (headers.get(name, b"").decode("latin-1") for name in names)
-        body = begin_body(self._where, settings.max_body_bytes, kind, encoding, length)
-        self._known, self._encoding = headers, encoding
-        return body
+        return begin_body(self._where, settings.max_body_bytes, kind, encoding, length)
 
 
 async def _connect(connection: Connection, dialled: socket.socket, context: ssl.SSLContext | None, host: str) -> None:
@@ -184,11 +183,5 @@ def _request(settings: TargetSettings, endpoint: Endpoint) -> bytes:
     return b"\r\n".join([*lines, b"", b""])
 
 
-def _is_closed(outcome: Outcome) -> bool:
-    return isinstance(outcome, ReadError) and outcome.reason == "closed"
-
-
-def _received(outcome: Outcome) -> Received:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+def _is_closed(failure: Exception) -> bool:
+    return isinstance(failure, ReadError) and failure.reason == "closed"
