@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
@@ -24,11 +24,10 @@ from .assembly import make_deliveries, make_engines, make_outlets, steady_clock
 from .config import Config
 from .delivery import Delivery
 from .document import Identity
-from .listener import Listener
-from .state import State
 from .telemetry import ProcessStatistics, Snapshot
-from .upkeep import go_on, take_up
-from .views.summary import summarise
+
+if TYPE_CHECKING:
+    from .state import State
 
 SUMMARY_INTERVAL = 60.0
 CLOSING_SHARE = 0.1  # of the grace period is kept for closing, a second at most
@@ -134,6 +133,8 @@ class Pipeline:
         """Go on where the last process ended."""
         if self._state_dir is None:
             return
+        from .upkeep import go_on, take_up  # for those who have a state directory
+
         types = {name: plan.type for name, plan in self.config.recorders.items()}
         await anyio.to_thread.run_sync(take_up, self._state_dir, self.deliveries, types, anyio.current_time())
         go_on(self._state_dir, self.engines, self.config.engines, self.deliveries)
@@ -143,6 +144,8 @@ class Pipeline:
         if self.config.settings.listen is None:
             yield
             return
+        from .listener import Listener  # for those who listen
+
         async with Listener(self.config.settings.listen, self.snapshot):
             yield
 
@@ -179,6 +182,8 @@ class Pipeline:
         before = self.snapshot()
         while True:
             await anyio.sleep(SUMMARY_INTERVAL)
+            from .views.summary import summarise
+
             now = self.snapshot()
             self._log.info("summary", **summarise(before, now))
             before = now

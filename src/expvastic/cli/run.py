@@ -18,13 +18,14 @@ import anyio
 from .. import logs
 from ..config import Config, take_share
 from ..pipeline import Pipeline, Result
-from ..state import State, make_shards
-from ..surplus import Surplus
 from .source import common_configuration
 from .starting import undisturbed
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from ..state import State
+    from ..surplus import Surplus
 
 
 # Polls leave no garbage behind that has to be looked for; what a failure leaves may lie for a while.
@@ -55,12 +56,16 @@ def _make(options: argparse.Namespace, stack: contextlib.ExitStack) -> Pipeline:
 def _open_state(common: Config, config: Config) -> State | None:
     if common.settings.state_dir is None or config.settings.state_dir is None:
         return None
+    from ..state import State, make_shards
+
     if config.shard:
         make_shards(Path(common.settings.state_dir))
     return State.open(Path(config.settings.state_dir))
 
 
 def _surplus(common: Config, config: Config) -> Surplus:
+    from ..surplus import Surplus
+
     return Surplus(Path(common.settings.state_dir or ""), config.shard, partial(take_share, common))
 
 

@@ -7,9 +7,9 @@ it stands for, so that no input costs more than the limits allow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
+import msgspec
 import yaml
 
 from .complaints import Complaints, Path, fault
@@ -40,7 +40,10 @@ def read_yaml(text: str, complaints: Complaints) -> Node | None:
     """
     try:
         loader = _Loader(text)
-        return _Composer(loader.resolve, complaints).compose(_events(loader))
+        try:
+            return _Composer(loader.resolve, complaints).compose(iter(loader.get_event, None))
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         raise fault(complaints.source, yaml_problem(error, text), yaml_line(error, text)) from error
     except yaml.reader.ReaderError as error:
@@ -48,22 +51,11 @@ def read_yaml(text: str, complaints: Complaints) -> Node | None:
         raise fault(complaints.source, "not YAML: a control character", line) from error
 
 
-def _events(loader: yaml.CSafeLoader | yaml.SafeLoader) -> Iterator[yaml.Event]:
-    try:
-        while loader.check_event():
-            event = loader.get_event()
-            assert event
-            yield event
-    finally:
-        loader.dispose()
-
-
 def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 0
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(msgspec.Struct, eq=False):
     """A node that is open or anchored, and how much it stands for."""
 
     node: Node
@@ -72,7 +64,7 @@ class _Frame:
     size: int = 1
     height: int = 0
     aliases: int = 0  # how deep aliases nest in it
-    merges: list[Node] = field(default_factory=list)
+    merges: list[Node] = []
 
 
 class _Composer:
@@ -84,10 +76,11 @@ class _Composer:
         self._constructor = yaml.constructor.SafeConstructor()
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Frame] = {}
+        self._tags: dict[str, str] = {}  # of plain texts: a large file says the same again and again
         self._nodes = 0
         self._root: Node | None = None
 
-    def compose(self, events: Iterator[yaml.Event]) -> Node | None:
+    def compose(self, events: Iterable[yaml.Event]) -> Node | None:
         for event in events:
             if isinstance(event, yaml.ScalarEvent):
                 self._scalar(event)
@@ -197,7 +190,10 @@ class _Composer:
         if event.tag not in (None, "!"):
             return str(event.tag)
         if event.implicit[0] and event.tag is None and len(event.value) <= _LONGEST_NUMBER:
-            return self._resolve(yaml.ScalarNode, event.value, (True, False))
+            tag = self._tags.get(event.value)
+            if tag is None:
+                tag = self._tags[event.value] = self._resolve(yaml.ScalarNode, event.value, (True, False))
+            return tag
         return _TAG + "str"
 
     def _value_of(self, text: str, tag: str, line: int) -> str | int | float | bool | None:

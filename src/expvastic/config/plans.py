@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -12,10 +12,11 @@ from ..delivery import DeliverySettings
 from ..engine import EngineSettings, LogLevel
 from ..errors import Complaint
 from ..interpreter import InterpreterSettings
-from ..listener import parse_listen
 from ..pages.mapping import MappingSettings
 from ..settings import ByteSize, Duration, SettingsModel
-from ..shards import Shard
+
+if TYPE_CHECKING:
+    from ..shards import Shard
 
 
 def _check_folder(text: str) -> str:
@@ -25,6 +26,8 @@ def _check_folder(text: str) -> str:
 
 
 def _check_listen(text: str) -> str:
+    from ..listener.address import parse_listen  # for those who listen
+
     parse_listen(text)
     return text
 

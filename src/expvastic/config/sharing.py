@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..shards import Shard
-from ..state import shard_folder
 from .catalogue import Catalogue, installed
 from .complaints import Complaints
 from .plans import Config, RecorderPlan
+
+if TYPE_CHECKING:
+    from ..shards import Shard
 
 ALONE = "all"  # the word for the one process that polls all readers
 
@@ -25,6 +27,8 @@ def take_share(config: Config, shard: Shard | None, catalogue: Catalogue | None 
     complaints.raise_errors()
     if shard is None:
         return dataclasses.replace(config, recorders=recorders)
+    from ..state import shard_folder
+
     path = config.settings.state_dir
     settings = config.settings.model_copy(
         update={"state_dir": str(shard_folder(Path(path), shard.number)) if path else None}
