@@ -13,9 +13,12 @@ class Registry(Mapping[str, T]):
 
     def __init__(self, loaders: Mapping[str, Callable[[], T]]) -> None:
         self._loaders = loaders
+        self._loaded: dict[str, T] = {}
 
     def __getitem__(self, name: str) -> T:
-        return self._loaders[name]()
+        if name not in self._loaded:
+            self._loaded[name] = self._loaders[name]()
+        return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._loaders

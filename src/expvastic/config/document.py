@@ -23,6 +23,7 @@ _LONGEST_NUMBER = 64  # a longer one is text: 10 MB of digits would take minutes
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
+_TEXT = _TAG + "str"
 _TEXTS = {_TAG + kind for kind in ("str", "timestamp", "value")}
 _NUMBERS = {
     _TAG + "int": "construct_yaml_int",
@@ -78,6 +79,7 @@ class _Composer:
         self._anchors: dict[str, _Frame] = {}
         self._tags: dict[str, str] = {}  # of plain texts: a large file says the same again and again
         self._nodes = 0
+        self._repeats = False
         self._root: Node | None = None
 
     def compose(self, events: Iterable[yaml.Event]) -> Node | None:
@@ -94,19 +96,25 @@ class _Composer:
                 self._alias(event)
             elif isinstance(event, yaml.DocumentStartEvent) and self._root is not None:
                 raise self._fault(event, "a second document begins; one file holds one")
+        if isinstance(self._root, Section):
+            self._root.is_repetitive = self._repeats
         return self._root
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._count(event, 1)
-        line = _line(event)
-        tag = self._tag_of(event)
-        if self._wants_key():
-            self._key(event.value, tag, line)
+        text, line, tag = event.value, _line(event), self._tag_of(event)
+        around = self._frames[-1] if self._frames else None
+        if around is not None and around.key is None and isinstance(around.node, Section):
+            self._key(around, text, tag, line)
             return
-        frame = _Frame(Scalar(line, event.value, self._value_of(event.value, tag, line)))
+        node = Scalar(line, text, text if tag == _TEXT else self._value_of(text, tag, line))
         if event.anchor:
-            self._anchors[event.anchor] = frame
-        self._put(frame)
+            self._anchors[event.anchor] = _Frame(node)
+        if around is None:
+            self._root = node
+        else:
+            around.size += 1
+            self._add(around, node)
 
     def _open(self, event: yaml.CollectionStartEvent, node: Listing | Section) -> None:
         self._count(event, 1)
@@ -152,26 +160,30 @@ class _Composer:
         around.size += frame.size
         around.height = max(around.height, frame.height + 1)
         around.aliases = max(around.aliases, frame.aliases + alias)
+        self._add(around, frame.node)
+
+    def _add(self, around: _Frame, node: Node) -> None:
         if isinstance(around.node, Listing):
-            around.node.items.append(frame.node)
+            around.node.items.append(node)
             return
         assert isinstance(around.node, Section)
         assert around.key
         (name, line), around.key = around.key, None
         if name is _MERGE:
-            around.merges.append(frame.node)
+            around.merges.append(node)
         elif name in around.node.entries:
-            around.node.repeats.append(Entry(name, line, frame.node))
+            around.node.repeats.append(Entry(name, line, node))
+            self._repeats = True
         else:
-            around.node.entries[name] = Entry(name, line, frame.node)
+            around.node.entries[name] = Entry(name, line, node)
 
-    def _key(self, text: str, tag: str, line: int) -> None:
+    def _key(self, around: _Frame, text: str, tag: str, line: int) -> None:
         if tag == _MERGE:
-            self._frames[-1].key = (_MERGE, line)
+            around.key = (_MERGE, line)
             return
         if tag not in _TEXTS:
             self._complaints.error((*self._path(), text), "a key must be text; put it in quotes", line)
-        self._frames[-1].key = (text, line)
+        around.key = (text, line)
 
     def _merge(self, section: Section, sources: list[Node]) -> None:
         """Take in what ``<<`` names: the section's own entries win, then the earlier source."""
@@ -187,14 +199,15 @@ class _Composer:
         return bool(self._frames) and isinstance(self._frames[-1].node, Section) and self._frames[-1].key is None
 
     def _tag_of(self, event: yaml.ScalarEvent) -> str:
-        if event.tag not in (None, "!"):
-            return str(event.tag)
-        if event.implicit[0] and event.tag is None and len(event.value) <= _LONGEST_NUMBER:
-            tag = self._tags.get(event.value)
-            if tag is None:
-                tag = self._tags[event.value] = self._resolve(yaml.ScalarNode, event.value, (True, False))
-            return tag
-        return _TAG + "str"
+        said, text = event.tag, event.value
+        if said not in (None, "!"):
+            return str(said)
+        if said is not None or not event.implicit[0] or len(text) > _LONGEST_NUMBER:
+            return _TEXT
+        tag = self._tags.get(text)
+        if tag is None:
+            tag = self._tags[text] = self._resolve(yaml.ScalarNode, text, (True, False))
+        return tag
 
     def _value_of(self, text: str, tag: str, line: int) -> str | int | float | bool | None:
         if tag in _TEXTS or tag == _MERGE:

@@ -36,7 +36,7 @@ def build(root: Node | None, complaints: Complaints, catalogue: Catalogue, *, fi
 
 def _judge_repeats(root: Section, complaints: Complaints) -> None:
     """A route that is there twice counts twice; any other key that is there twice is an error."""
-    for path, node in walk(root):
+    for path, node in walk(root) if root.is_repetitive else ():
         for repeat in node.repeats if isinstance(node, Section) else ():
             first = node.entries[repeat.name].line if isinstance(node, Section) else 0
             if path == ("routes",):

@@ -137,16 +137,15 @@ class PartReader(msgspec.Struct, eq=False):
         kind = self._type(entry.node, path, entry.line, classes)
         if kind is None:
             return "", None
-        section = Section(
-            entry.node.line, {name: found for name, found in entry.node.entries.items() if name.casefold() != "type"}
-        )
+        types = _types_in(entry.node)
+        section = Section(entry.node.line, {name: one for name, one in entry.node.entries.items() if one not in types})
         all_models = (*models, settings_of(classes[kind]))
         explain = elsewhere(kind, classes)
         typed = Entry(entry.name, entry.line, section)
         return kind, open_section(typed, path, all_models, self.credentials, explain, self.made)
 
     def _type(self, section: Section, path: Path, line: int, classes: Mapping[str, type[Any]]) -> str | None:
-        found = [entry for name, entry in section.entries.items() if name.casefold() == "type"]
+        found = _types_in(section)
         path = (*path, "type")
         if len(found) > 1:
             self.complaints.error(path, f"given before, in line {found[0].line}", found[1].line)
@@ -158,13 +157,19 @@ class PartReader(msgspec.Struct, eq=False):
             return None
         node = found[0].node
         text = (node.value if isinstance(node.value, str) else node.text) if isinstance(node, Scalar) else ""
-        for name in (text, *classes):
-            if name in classes and name.casefold() == text.casefold():
+        if text in classes:
+            return text
+        for name in classes:
+            if name.casefold() == text.casefold():
                 return name
         if not self.complaints.refuses(path):
             message = f"must be {listed(classes)}" + self.complaints.suggest(text, classes)
             self.complaints.error(path, message, found[0].line)
         return None
+
+
+def _types_in(section: Section) -> list[Entry]:
+    return [entry for name, entry in section.entries.items() if name == "type" or name.casefold() == "type"]
 
 
 def _line_of(opened: SectionReader, *keys: str) -> int:

@@ -45,8 +45,8 @@ class SectionReader(msgspec.Struct, eq=False):
 
     def make(self, model: type[SettingsT]) -> SettingsT | None:
         """Return the settings of one of the classes, or None with the complaints noted."""
-        fields = model.model_fields
-        own = {name: value for name, value in self.values.items() if name in fields}
+        keys = shape_of(model).keys
+        own = {name: value for name, value in self.values.items() if name in keys}
         said = _told_apart(model, own)
         known = self.made.get(said) if said else None
         if known is not None:

@@ -26,11 +26,15 @@ class Listing(msgspec.Struct, eq=False):
 
 
 class Section(msgspec.Struct, eq=False):
-    """A mapping. ``repeats`` holds the entries whose name was there before."""
+    """A mapping. ``repeats`` holds the entries whose name was there before.
+
+    ``is_repetitive`` says of the root of a document whether any mapping in it has such entries.
+    """
 
     line: int
     entries: dict[str, Entry] = {}
     repeats: list[Entry] = []
+    is_repetitive: bool = False
 
 
 Node = Scalar | Listing | Section
