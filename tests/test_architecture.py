@@ -19,7 +19,7 @@ from house import PACKAGE, ROOT, Import, Module, eager_closure, modules, own
 # A module imports from rungs below its own; on its own rung only from its own folder, or along an arrow.
 # A longer name goes before a shorter one: outcomes.verdicts has its own place.
 RUNGS = {
-    0: "errors datatypes cores",
+    0: "errors datatypes cores registry",
     1: "settings telemetry accounts pacing routes shards interpreter document pages outcomes",
     2: "reader recorder buffer state",
     3: "engine slots deadline delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals "

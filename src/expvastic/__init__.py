@@ -17,6 +17,7 @@ The map of the house, in the order in which a page meets its rooms::
     telemetry     what is known of this process   accounts   the same as names and numbers
     views/        telemetry as text               listener/  serves the views
     settings      how settings are written        errors     what can go wrong, and what is done about it
+    registry      types by name, imported late
     logs          readable or JSON, no secrets    cli/       the commands
     dashboards/   what Kibana and others show
 

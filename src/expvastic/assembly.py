@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from . import logs
 from .buffer import MEMORY_BYTES, Buffer, BufferSettings
-from .buffers.disk import DiskBuffer
 from .buffers.memory import MemoryBuffer
 from .config import Config, ReaderPlan, RecorderPlan
 from .delivery import Delivery
@@ -17,16 +17,17 @@ from .document import Identity
 from .engine import Engine, Outlet
 from .interpreter import Interpreter
 from .outcomes.ledger import Ledger
-from .outcomes.quarantine import Quarantine
 from .outcomes.refusals import Refusals
 from .outcomes.verdicts import Verdicts
 from .pacing import Pacer, offsets
 from .readers import READERS
 from .recorders import RECORDERS
 from .slots import Slots
-from .state import State
 from .telemetry import Snapshot
-from .upkeep import Keeper
+
+if TYPE_CHECKING:
+    from .outcomes.quarantine import Quarantine
+    from .state import State
 
 steady_clock: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
@@ -74,9 +75,6 @@ def make_delivery(
     log = logs.logger(recorder=plan.name)
     ledger = Ledger(wall)
     verdicts = Verdicts(ledger, log, shares=shares, replays=replays)
-    quarantine = (
-        Quarantine(state.recorder_folder(plan.name) / "quarantine", plan.delivery.quarantine_bytes) if state else None
-    )
     return Delivery(
         plan.name,
         plan.type,
@@ -86,7 +84,7 @@ def make_delivery(
         plan.delivery,
         log,
         verdicts=verdicts,
-        refusals=Refusals(verdicts, log, quarantine, wall=wall),
+        refusals=Refusals(verdicts, log, _make_quarantine(plan, state), wall=wall),
         close_limit=close_limit,
         wall=wall,
     )
@@ -154,12 +152,19 @@ def make_outlets(config: Config, deliveries: Mapping[str, Delivery], state: Stat
     outlets: dict[str, list[Outlet]] = {}
     for reader, recorders in config.polled.items():
         routed = [deliveries[name] for name in recorders]
-        durable = [delivery for delivery in routed if delivery.buffer.is_durable]
-        outlets[reader] = [*routed]
-        if state is not None and len(durable) != 1:
-            must_sync = any(delivery.is_synced_always for delivery in durable)
-            outlets[reader].insert(0, Keeper(state, reader, synced=must_sync, with_containers=bool(durable)))
+        keeper = _make_keepers(state, reader, routed) if state else []
+        outlets[reader] = [*keeper, *routed]
     return outlets
+
+
+def _make_keepers(state: State, reader: str, routed: list[Delivery]) -> list[Outlet]:
+    from .upkeep import Keeper  # for those who have a state directory
+
+    durable = [delivery for delivery in routed if delivery.buffer.is_durable]
+    if len(durable) == 1:
+        return []
+    must_sync = any(delivery.is_synced_always for delivery in durable)
+    return [Keeper(state, reader, synced=must_sync, with_containers=bool(durable))]
 
 
 def _make_interpreter(
@@ -181,8 +186,18 @@ def _make_buffer(
     name: str, settings: BufferSettings, ledger: Ledger, state: State | None, wall: Callable[[], float]
 ) -> Buffer:
     if settings.type == "disk" and state is not None:
+        from .buffers.disk import DiskBuffer  # for those who have a state directory
+
         return DiskBuffer(settings, ledger, state.recorder_folder(name) / "buffer", wall=wall)
     return MemoryBuffer(settings, ledger)
+
+
+def _make_quarantine(plan: RecorderPlan, state: State | None) -> Quarantine | None:
+    if state is None:
+        return None
+    from .outcomes.quarantine import Quarantine  # for those who have a state directory
+
+    return Quarantine(state.recorder_folder(plan.name) / "quarantine", plan.delivery.quarantine_bytes)
 
 
 def _memory_wanted(buffer: BufferSettings) -> int:

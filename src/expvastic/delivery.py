@@ -50,11 +50,11 @@ class DeliverySettings(SettingsModel):
     """A delivery that takes longer has failed; so has making contact."""
     backoff: Annotated[int, Field(ge=1)] = 10
     """After so many failures in a row the recorder is dropped: probed with growing pauses until it rejoins."""
-    batch: BatchSettings = BatchSettings()
+    batch: BatchSettings = BatchSettings.unsaid()
     """When a batch leaves."""
-    retry: RetrySettings = RetrySettings()
+    retry: RetrySettings = RetrySettings.unsaid()
     """Pauses between tries."""
-    buffer: BufferSettings = BufferSettings()
+    buffer: BufferSettings = BufferSettings.unsaid()
     """What waits while the recorder is busy or away."""
     quarantine_bytes: ByteSize = 64 * 2**20
     """With a `state_dir`: bytes of the documents that were refused and are kept, the newest; see `expvastic buffer`."""

@@ -57,7 +57,7 @@ class InterpreterSettings(ShapingSettings):
     """Fixed labels for every document, as `labels.NAME`."""
     cmdline: bool = False
     """Ship the target's command line, with what looks like a secret masked."""
-    limits: Limits = Limits()
+    limits: Limits = Limits.unsaid()
     """How much of a page is shipped."""
     go_runtime: bool | None = None
     """Whether `memstats` are those of Go's runtime: then garbage collections are shipped once each, and restarts of

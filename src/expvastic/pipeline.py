@@ -9,14 +9,15 @@ import platform
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
+import msgspec
 from anyio.abc import TaskGroup
 
 from . import __version__, logs
@@ -24,19 +25,18 @@ from .assembly import make_deliveries, make_engines, make_outlets, steady_clock
 from .config import Config
 from .delivery import Delivery
 from .document import Identity
-from .listener import Listener
-from .state import State
-from .telemetry import ProcessStatistics, Snapshot
-from .upkeep import go_on, take_up
-from .views.summary import summarise
+from .telemetry import ProcessStatistics, ReaderStatistics, Snapshot
+
+if TYPE_CHECKING:
+    from .state import State
 
 SUMMARY_INTERVAL = 60.0
 CLOSING_SHARE = 0.1  # of the grace period is kept for closing, a second at most
+STARTED_AT_ONCE = 64  # readers; the first ones poll while the others start
 LOOK_UP_THREADS = 256  # at most; a look-up that hangs takes one, and must not take the last
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """How a run ended."""
 
     lost: int  # containers that were read and not known to be recorded
@@ -122,6 +122,9 @@ class Pipeline:
 
     def snapshot(self) -> Snapshot:
         """Everything that is known at this moment."""
+        return self._snapshot({name: engine.statistics() for name, engine in self.engines.items()})
+
+    def _snapshot(self, readers: Mapping[str, ReaderStatistics]) -> Snapshot:
         return Snapshot(
             version=__version__,
             agent_id=self.identity.agent_id,
@@ -130,7 +133,7 @@ class Pipeline:
             started=self._started,
             state=self._state,
             process=process_statistics(),
-            readers={name: engine.statistics() for name, engine in self.engines.items()},
+            readers=readers,
             recorders={name: delivery.statistics() for name, delivery in self.deliveries.items()},
         )
 
@@ -138,6 +141,8 @@ class Pipeline:
         """Go on where the last process ended."""
         if self._state_dir is None:
             return
+        from .upkeep import go_on, take_up  # for those who have a state directory
+
         types = {name: plan.type for name, plan in self.config.recorders.items()}
         await anyio.to_thread.run_sync(take_up, self._state_dir, self.deliveries, types, anyio.current_time())
         go_on(self._state_dir, self.engines, self.config.engines, self.deliveries)
@@ -147,6 +152,8 @@ class Pipeline:
         if self.config.settings.listen is None or self._is_told_of:
             yield
             return
+        from .listener import Listener  # for those who listen
+
         async with Listener(self.config.settings.listen, self.snapshot):
             yield
 
@@ -155,8 +162,10 @@ class Pipeline:
         async with anyio.create_task_group() as reading:
             reading.start_soon(self._cancel_at_stop, reading)
             async with anyio.create_task_group() as engines:
-                for engine in self.engines.values():
+                for number, engine in enumerate(self.engines.values()):
                     engines.start_soon(engine.run)
+                    if number % STARTED_AT_ONCE == 0:
+                        await anyio.lowlevel.checkpoint()
                 self._state = "running"
                 if self._is_endless and not self.engines:  # other processes have all readers, and may not for good
                     engines.start_soon(anyio.sleep_forever)
@@ -180,9 +189,11 @@ class Pipeline:
         asyncio.get_running_loop().set_default_executor(threads)
 
     async def _summarise(self) -> None:
-        before = self.snapshot()
+        before = self._snapshot({})  # the readers have no numbers yet, and there may be thousands of them
         while True:
             await anyio.sleep(SUMMARY_INTERVAL)
+            from .views.summary import summarise
+
             now = self.snapshot()
             self._log.info("summary", **summarise(before, now))
             before = now

@@ -5,10 +5,10 @@ from __future__ import annotations
 import abc
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Generic, Self, TypeVar
 
+import msgspec
 from pydantic import BaseModel
 
 from .datatypes import Container
@@ -26,8 +26,7 @@ class Outcome(enum.Enum):
     BLOCKED = "blocked"  # not now, and the fault is the destination's
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """One container's outcome, with the reason where it is not plainly recorded.
 
     ``reason`` is a short fixed phrase fit for counting (a status and an error type, say), ``detail`` the destination's
@@ -123,8 +122,7 @@ class Counted(abc.ABC):
         """
 
 
-@dataclass(frozen=True, slots=True)
-class Provision:
+class Provision(msgspec.Struct, frozen=True):
     """One thing that a destination is to have.
 
     ``request`` and ``body`` are how it is made, for people who do it by other means; ``condition`` says in words how it
@@ -141,8 +139,7 @@ class Provision:
     is_seen: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(msgspec.Struct, frozen=True):
     """What a destination is, what it is to have, in the order of installing, and what an operator should know of it."""
 
     about: str
@@ -174,8 +171,7 @@ class Provisioned(abc.ABC):
         """Install one thing of the survey; what is newer, or not ours, is left alone. Raises RecordError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One thing that a destination would not take as it is: the name, what would become of it, what to do about it."""
 
     field: str

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """Every one of the readers goes to every one of the recorders; names are as a user writes them."""
 
     readers: Sequence[str]
     recorders: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """A name in a route that names nothing; ``route`` and ``item`` count from 0, ``part`` is readers or recorders."""
 
     route: int
@@ -24,8 +23,7 @@ class Unknown:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(msgspec.Struct, frozen=True):
     """What the routes come to.
 
     ``engines`` has the readers that any route names, in the order in which they are described, each with its recorders

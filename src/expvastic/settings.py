@@ -5,15 +5,11 @@ A settings class stands beside what it configures, in the module of that part; t
 
 from __future__ import annotations
 
-import ast
 import functools
-import inspect
-import itertools
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
@@ -30,7 +26,22 @@ _SIZE = re.compile(rf"(\d+(?:\.\d+)?)\s*({'|'.join(_SIZES)})", re.IGNORECASE)
 class SettingsModel(BaseModel):
     """What every settings class is: closed for unknown keys, frozen, described field by field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    # Validators are built when they are first used: most classes never are in one run, and each takes a millisecond.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True)
+
+    @classmethod
+    def unsaid(cls) -> Self:
+        """What it is if nothing is said: all defaults, without building the validator.
+
+        For classes alone in which every key has a default, and no validator looks at them together.
+        """
+        return cls.model_construct()
+
+    @classmethod
+    def needs_validator(cls) -> bool:
+        """Whether the validator has a say even if nothing is said."""
+        is_required = any(field.is_required() for field in cls.model_fields.values())
+        return is_required or bool(cls.__pydantic_decorators__.model_validators)
 
     def remarks(self) -> Iterable[tuple[str, str]]:
         """What is allowed and yet worth a word to the user: the key, and the word."""
@@ -42,6 +53,8 @@ def description_of(model: type[BaseModel], name: str) -> str:
 
     Read from the source when somebody asks, for reading it at every start would cost a tenth of the start.
     """
+    import inspect
+
     for above in model.__mro__:
         if name in inspect.get_annotations(above):
             return _texts_below_fields(above).get(name, "")
@@ -50,6 +63,11 @@ def description_of(model: type[BaseModel], name: str) -> str:
 
 @functools.cache
 def _texts_below_fields(model: type) -> Mapping[str, str]:
+    import ast
+    import inspect
+    import itertools
+    import textwrap
+
     body = ast.parse(textwrap.dedent(inspect.getsource(model))).body[0]
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}

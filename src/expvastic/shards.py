@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from hashlib import blake2b
 
 MOST = 1_000  # shards
 _TEXT = re.compile(r"(\d{1,4})/(\d{1,4})")
@@ -50,4 +49,6 @@ def owner(reader: str, count: int) -> int:
 
 
 def _draw(name: bytes, number: int) -> bytes:
+    from hashlib import blake2b  # for those who share readers
+
     return blake2b(name, digest_size=8, key=number.to_bytes(8, "big")).digest()

@@ -7,8 +7,9 @@ pages, the ``self`` reader, the minute line) is made from a snapshot.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+import msgspec
 
 from .outcomes.minutes import Row
 
@@ -16,8 +17,7 @@ _NO_MINUTES: Mapping[int, Row] = MappingProxyType({})
 _NONE: Mapping[str, Mapping[str, int]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderStatistics:
+class ReaderStatistics(msgspec.Struct, frozen=True):
     """One reader's numbers since the start. Times are seconds since the epoch, 0 for never."""
 
     type: str
@@ -37,14 +37,11 @@ class ReaderStatistics:
     last_success: float
     last_duration: float  # seconds
     restarts: int = 0  # of the target, as far as its pages tell
-    left_out_names: Mapping[str, Mapping[str, int]] = field(
-        default_factory=lambda: _NONE
-    )  # by name of the value, then by reason
+    left_out_names: Mapping[str, Mapping[str, int]] = _NONE  # by name of the value, then by reason
     worker: int | None = None  # who polls it, where several processes have one status; None if it is each of them
 
 
-@dataclass(frozen=True, slots=True)
-class DeliveryStatistics:
+class DeliveryStatistics(msgspec.Struct, frozen=True):
     """One recorder's numbers since the start; with a state directory, those of its ledger since that was made.
 
     Always: offered = recorded + refused + shed + waiting + out. ``recorded`` includes duplicates, conflicts, shared,
@@ -81,7 +78,7 @@ class DeliveryStatistics:
     last_error: str
     is_blocked: bool = False  # the last batch was answered, but its destination took none of it
     is_durable: bool = False  # the ledger outlives the process
-    minutes: Mapping[int, Row] = field(default_factory=lambda: _NO_MINUTES)  # the latest, by minutes since the epoch
+    minutes: Mapping[int, Row] = _NO_MINUTES  # the latest, by minutes since the epoch
 
     @property
     def is_balanced(self) -> bool:
@@ -90,8 +87,7 @@ class DeliveryStatistics:
         return self.offered == settled + self.waiting + self.out
 
 
-@dataclass(frozen=True, slots=True)
-class ProcessStatistics:
+class ProcessStatistics(msgspec.Struct, frozen=True):
     """What this process costs."""
 
     cpu: float  # seconds, user and system
@@ -100,8 +96,7 @@ class ProcessStatistics:
     tasks: int
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerStatistics:
+class WorkerStatistics(msgspec.Struct, frozen=True):
     """One of several processes that have one status; ``snapshot`` is the last that it gave, if it gave any."""
 
     number: int
@@ -111,8 +106,7 @@ class WorkerStatistics:
     snapshot: Snapshot | None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(msgspec.Struct, frozen=True):
     """Everything that is known at one moment; ``time`` and ``started`` are seconds since the epoch.
 
     ``workers`` are the processes whose numbers it sums up, if there are several; then ``agent_id`` is empty, for each

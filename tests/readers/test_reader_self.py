@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from contracts.reader import ReaderContract
 from expvastic.accounts import process_fields, recorder_fields

@@ -10,10 +10,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__
-from ..shards import Shard, parse_shard
+
+if TYPE_CHECKING:
+    from ..shards import Shard
 
 # command: (module, one line of help)
 COMMANDS = {
@@ -166,6 +168,8 @@ def _add_shard(parser: argparse.ArgumentParser, default: str | None = None) -> N
 
 
 def _shard(text: str) -> Shard:
+    from ..shards import parse_shard
+
     try:
         return parse_shard(text)
     except ValueError as error:
@@ -218,7 +222,7 @@ def _add_buffer(parser: _Parser) -> None:
 def _add_replay(parser: _Parser) -> None:
     _add_file(parser, default=None)
     parser.add_argument("files", nargs="+", metavar="FILE", help="plain or gzip; - for standard input")
-    parser.set_defaults(shard=Shard(0, 1))
+    parser.set_defaults(shard=_shard("0/1"))
     parser.add_argument("--to", required=True, metavar="RECORDER", help="its name in the configuration")
     _add_timeout(parser, "give up when nothing was recorded for so long")
 

@@ -20,14 +20,15 @@ from .. import logs
 from ..config import Config, count_workers, take_share
 from ..errors import Complaint
 from ..pipeline import Pipeline, Result
-from ..shards import Shard
-from ..state import PATIENCE, State, make_shards
-from ..surplus import Surplus
 from .source import common_configuration
 from .starting import undisturbed
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from ..shards import Shard
+    from ..state import State
+    from ..surplus import Surplus
 
 
 # Polls leave no garbage behind that has to be looked for; what a failure leaves may lie for a while.
@@ -53,17 +54,21 @@ def loop_options() -> dict[str, bool]:
     return {"use_uvloop": importlib.util.find_spec("uvloop") is not None}
 
 
-def open_state(common: Config, config: Config, *, patience: float = PATIENCE) -> State | None:
+def open_state(common: Config, config: Config, *, patience: float | None = None) -> State | None:
     """The state directory of one process, if there is to be one. Raises StateError."""
     if common.settings.state_dir is None or config.settings.state_dir is None:
         return None
+    from ..state import PATIENCE, State, make_shards
+
     if config.shard:
         make_shards(Path(common.settings.state_dir))
-    return State.open(Path(config.settings.state_dir), patience=patience)
+    return State.open(Path(config.settings.state_dir), patience=PATIENCE if patience is None else patience)
 
 
 def surplus_of(common: Config, config: Config) -> Surplus:
     """What a process with a state directory sees to besides."""
+    from ..surplus import Surplus
+
     return Surplus(Path(common.settings.state_dir or ""), config.shard, partial(take_share, common))
 
 

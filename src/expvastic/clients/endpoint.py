@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import urllib.parse
-from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
+import msgspec.structs
 from pydantic import PlainSerializer, PlainValidator, SecretStr, WithJsonSchema
 
 RULE = "write it like localhost:1234/debug/vars, https://host:8443/path or unix:///run/app.sock:/path"
@@ -19,8 +20,7 @@ _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _PATH_SAFE = "/?%:@!$&'()*+,;=~[]"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """An address over TCP (``http``, ``https``) or a unix socket on which HTTP is spoken (``unix``).
 
     ``path`` holds the query too, ready to be sent; it is empty where none was written. ``host`` is in lower case, an
@@ -89,7 +89,7 @@ class Endpoint:
             raise ValueError("routepath has a query, and so has the endpoint; write one of them")
         path = f"{own.rstrip('/')}/{more.lstrip('/')}" if more else own or "/"
         query = query or own_query
-        return replace(self, path=_quoted(f"{path}?{query}" if query else path))
+        return msgspec.structs.replace(self, path=_quoted(f"{path}?{query}" if query else path))
 
 
 def parse_endpoint(text: str) -> Endpoint:
@@ -167,6 +167,7 @@ def _checked_name(host: str) -> str:
     return host
 
 
+@functools.lru_cache(maxsize=1_024)  # targets are many, and their machines few
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)

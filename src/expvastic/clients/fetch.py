@@ -10,8 +10,9 @@ A redirect to another origin gets a transport of its own for that one poll.
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec.structs
 
 from ..errors import ReadError
 from .answers import bad_status, begin_body
@@ -150,7 +151,7 @@ class Fetcher:
         return self._home
 
     async def _away_link(self, hop: Hop) -> Link:
-        tls = replace(self._settings.tls, cert_file=None, key_file=None)
+        tls = msgspec.structs.replace(self._settings.tls, cert_file=None, key_file=None)
         self._away.append(await open_link(hop.endpoint, self._where, tls, self._settings.proxy))
         return self._away[-1]
 

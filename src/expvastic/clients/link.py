@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import anyio.to_thread
+import msgspec.structs
 
 from ..errors import ReadError
 from .endpoint import Endpoint, parse_endpoint
@@ -100,7 +100,7 @@ async def _httpx_proxy(proxy: Endpoint, tls: Tls, where: str) -> httpx.Proxy:
     import httpx
 
     # The target's fingerprint and our certificate are for the target.
-    tls = replace(tls, cert_file=None, key_file=None, fingerprint=None)
+    tls = msgspec.structs.replace(tls, cert_file=None, key_file=None, fingerprint=None)
     context = await context_for(tls, proxy, where) if proxy.scheme == "https" else None
     password = proxy.password.get_secret_value() if proxy.password else ""
     auth = None if proxy.username is None else (proxy.username, password)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import urllib.parse
-from dataclasses import dataclass
+
+import msgspec
 
 from ..errors import ReadError
 from .endpoint import Endpoint, parse_endpoint
@@ -15,8 +16,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _SAME_METHOD = (307, 308)
 
 
-@dataclass(frozen=True, slots=True)
-class Hop:
+class Hop(msgspec.Struct, frozen=True):
     """One request of a poll.
 
     At home is the target's own origin, as long as no redirect has led away from it: there alone go configured headers,

@@ -6,9 +6,9 @@ import base64
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Annotated, ClassVar, Literal, Self
 
+import msgspec.structs
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, SecretStr, WithJsonSchema, model_validator
 
 from ..settings import ByteSize, SettingsModel
@@ -108,7 +108,7 @@ class TargetSettings(SettingsModel):
     def target(self) -> Endpoint:
         """Where the page is, as a whole."""
         joined = self.endpoint.join(self.routepath)
-        return joined if joined.path else replace(joined, path=self.default_path)
+        return joined if joined.path else msgspec.structs.replace(joined, path=self.default_path)
 
     @property
     def tls(self) -> Tls:

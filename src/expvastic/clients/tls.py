@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import re
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from weakref import WeakValueDictionary
 
+import msgspec
 from pydantic import AfterValidator
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def parse_fingerprint(text: str) -> str:
 Fingerprint = Annotated[str, AfterValidator(parse_fingerprint)]
 
 
-@dataclass(frozen=True, slots=True)
-class Tls:
+class Tls(msgspec.Struct, frozen=True):
     """How a server proves itself to us, and we to it.
 
     The chain is verified against ``ca_file``, else against the system's authorities; not with a ``fingerprint`` alone,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .catalogue import Catalogue, installed
 from .complaints import Complaints
@@ -18,10 +19,8 @@ from .document import read_yaml
 from .files import find, read_file
 from .loading import build
 from .plans import Config, ReaderPlan, RecorderPlan, Settings
-from .schema import json_schema
 from .sharing import count_workers, for_workers, take_share
 from .tree import from_python
-from .variables import fill_in
 
 __all__ = [
     "Catalogue",
@@ -45,8 +44,17 @@ def load(path: Path, environment: Mapping[str, str] = os.environ, catalogue: Cat
     complaints = Complaints(str(path))
     root = read_yaml(file.text, complaints)
     if root is not None and "${" in file.text:
+        from .variables import fill_in
+
         fill_in(root, environment, complaints)
     return build(root, complaints, catalogue or installed(), file_is_public=file.is_public)
+
+
+def json_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a configuration file."""
+    from . import schema  # for those who write files
+
+    return schema.json_schema(catalogue)
 
 
 def from_values(values: Mapping[str, object], source: str, catalogue: Catalogue | None = None) -> Config:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
+
+import msgspec
 
 from ..reader import Reader
 from ..recorder import Recorder
@@ -13,8 +14,7 @@ from .complaints import listed
 from .shapes import shape_of
 
 
-@dataclass(frozen=True, slots=True)
-class Catalogue:
+class Catalogue(msgspec.Struct, frozen=True):
     """Classes of readers and recorders by type."""
 
     readers: Mapping[str, type[Reader[Any]]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 
@@ -67,6 +66,8 @@ class Complaints:
         self._comparisons -= len(words)
         if self._comparisons < 0:
             return None
+        import difflib  # for those who mistype
+
         near = difflib.get_close_matches(word.casefold()[:_LONGEST_WORD], words, n=1, cutoff=_NEAR)
         return words[near[0]] if near else None
 

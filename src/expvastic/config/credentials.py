@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from urllib.parse import unquote
+
+import msgspec
 
 from ..clients.endpoint import parse_endpoint
 from .complaints import Complaints, Path, listed
@@ -14,14 +15,13 @@ _CREDENTIAL = re.compile(r"auth|cookie|token|key|secret|password", re.IGNORECASE
 _PASSWORD = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?[^/?#\s:]*:([^/?#\s]+)@", re.IGNORECASE)
 
 
-@dataclass(slots=True)
-class Credentials:
+class Credentials(msgspec.Struct, eq=False):
     """The secrets of one configuration, and where they stand in it."""
 
     complaints: Complaints
-    _bare: list[Path] = field(default_factory=list)  # written in the file itself
-    _senders: set[Path] = field(default_factory=set)  # readers and recorders that send a credential
-    _addresses: list[tuple[Path, Scalar]] = field(default_factory=list)
+    _bare: list[Path] = []  # written in the file itself
+    _senders: set[Path] = set()  # readers and recorders that send a credential
+    _addresses: list[tuple[Path, Scalar]] = []
 
     def keep(self, secret: str, path: Path, scalar: Scalar | None) -> None:
         """Take note of the secret at a path; ``scalar`` is where it is written, if that is in the file itself."""

@@ -7,9 +7,9 @@ it stands for, so that no input costs more than the limits allow.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 
+import msgspec
 import yaml
 
 from .complaints import Complaints, Path, fault
@@ -23,6 +23,7 @@ _LONGEST_NUMBER = 64  # a longer one is text: 10 MB of digits would take minutes
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE = _TAG + "merge"
+_TEXT = _TAG + "str"
 _TEXTS = {_TAG + kind for kind in ("str", "timestamp", "value")}
 _NUMBERS = {
     _TAG + "int": "construct_yaml_int",
@@ -40,7 +41,10 @@ def read_yaml(text: str, complaints: Complaints) -> Node | None:
     """
     try:
         loader = _Loader(text)
-        return _Composer(loader.resolve, complaints).compose(_events(loader))
+        try:
+            return _Composer(loader.resolve, complaints).compose(iter(loader.get_event, None))
+        finally:
+            loader.dispose()
     except yaml.MarkedYAMLError as error:
         raise fault(complaints.source, yaml_problem(error, text), yaml_line(error, text)) from error
     except yaml.reader.ReaderError as error:
@@ -48,22 +52,11 @@ def read_yaml(text: str, complaints: Complaints) -> Node | None:
         raise fault(complaints.source, "not YAML: a control character", line) from error
 
 
-def _events(loader: yaml.CSafeLoader | yaml.SafeLoader) -> Iterator[yaml.Event]:
-    try:
-        while loader.check_event():
-            event = loader.get_event()
-            assert event
-            yield event
-    finally:
-        loader.dispose()
-
-
 def _line(event: yaml.Event) -> int:
     return event.start_mark.line + 1 if event.start_mark else 0
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(msgspec.Struct, eq=False):
     """A node that is open or anchored, and how much it stands for."""
 
     node: Node
@@ -72,7 +65,7 @@ class _Frame:
     size: int = 1
     height: int = 0
     aliases: int = 0  # how deep aliases nest in it
-    merges: list[Node] = field(default_factory=list)
+    merges: list[Node] = []
 
 
 class _Composer:
@@ -84,10 +77,12 @@ class _Composer:
         self._constructor = yaml.constructor.SafeConstructor()
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Frame] = {}
+        self._tags: dict[str, str] = {}  # of plain texts: a large file says the same again and again
         self._nodes = 0
+        self._repeats = False
         self._root: Node | None = None
 
-    def compose(self, events: Iterator[yaml.Event]) -> Node | None:
+    def compose(self, events: Iterable[yaml.Event]) -> Node | None:
         for event in events:
             if isinstance(event, yaml.ScalarEvent):
                 self._scalar(event)
@@ -101,19 +96,25 @@ class _Composer:
                 self._alias(event)
             elif isinstance(event, yaml.DocumentStartEvent) and self._root is not None:
                 raise self._fault(event, "a second document begins; one file holds one")
+        if isinstance(self._root, Section):
+            self._root.is_repetitive = self._repeats
         return self._root
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
         self._count(event, 1)
-        line = _line(event)
-        tag = self._tag_of(event)
-        if self._wants_key():
-            self._key(event.value, tag, line)
+        text, line, tag = event.value, _line(event), self._tag_of(event)
+        around = self._frames[-1] if self._frames else None
+        if around is not None and around.key is None and isinstance(around.node, Section):
+            self._key(around, text, tag, line)
             return
-        frame = _Frame(Scalar(line, event.value, self._value_of(event.value, tag, line)))
+        node = Scalar(line, text, text if tag == _TEXT else self._value_of(text, tag, line))
         if event.anchor:
-            self._anchors[event.anchor] = frame
-        self._put(frame)
+            self._anchors[event.anchor] = _Frame(node)
+        if around is None:
+            self._root = node
+        else:
+            around.size += 1
+            self._add(around, node)
 
     def _open(self, event: yaml.CollectionStartEvent, node: Listing | Section) -> None:
         self._count(event, 1)
@@ -159,26 +160,30 @@ class _Composer:
         around.size += frame.size
         around.height = max(around.height, frame.height + 1)
         around.aliases = max(around.aliases, frame.aliases + alias)
+        self._add(around, frame.node)
+
+    def _add(self, around: _Frame, node: Node) -> None:
         if isinstance(around.node, Listing):
-            around.node.items.append(frame.node)
+            around.node.items.append(node)
             return
         assert isinstance(around.node, Section)
         assert around.key
         (name, line), around.key = around.key, None
         if name is _MERGE:
-            around.merges.append(frame.node)
+            around.merges.append(node)
         elif name in around.node.entries:
-            around.node.repeats.append(Entry(name, line, frame.node))
+            around.node.repeats.append(Entry(name, line, node))
+            self._repeats = True
         else:
-            around.node.entries[name] = Entry(name, line, frame.node)
+            around.node.entries[name] = Entry(name, line, node)
 
-    def _key(self, text: str, tag: str, line: int) -> None:
+    def _key(self, around: _Frame, text: str, tag: str, line: int) -> None:
         if tag == _MERGE:
-            self._frames[-1].key = (_MERGE, line)
+            around.key = (_MERGE, line)
             return
         if tag not in _TEXTS:
             self._complaints.error((*self._path(), text), "a key must be text; put it in quotes", line)
-        self._frames[-1].key = (text, line)
+        around.key = (text, line)
 
     def _merge(self, section: Section, sources: list[Node]) -> None:
         """Take in what ``<<`` names: the section's own entries win, then the earlier source."""
@@ -194,11 +199,15 @@ class _Composer:
         return bool(self._frames) and isinstance(self._frames[-1].node, Section) and self._frames[-1].key is None
 
     def _tag_of(self, event: yaml.ScalarEvent) -> str:
-        if event.tag not in (None, "!"):
-            return str(event.tag)
-        if event.implicit[0] and event.tag is None and len(event.value) <= _LONGEST_NUMBER:
-            return self._resolve(yaml.ScalarNode, event.value, (True, False))
-        return _TAG + "str"
+        said, text = event.tag, event.value
+        if said not in (None, "!"):
+            return str(said)
+        if said is not None or not event.implicit[0] or len(text) > _LONGEST_NUMBER:
+            return _TEXT
+        tag = self._tags.get(text)
+        if tag is None:
+            tag = self._tags[text] = self._resolve(yaml.ScalarNode, text, (True, False))
+        return tag
 
     def _value_of(self, text: str, tag: str, line: int) -> str | int | float | bool | None:
         if tag in _TEXTS or tag == _MERGE:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from .complaints import fault, listed, printable
 
@@ -16,8 +16,7 @@ _MAX_SECRET_BYTES = 64 * 2**10
 _ENDINGS = (".yml", ".yaml")
 
 
-@dataclass(frozen=True, slots=True)
-class FileText:
+class FileText(msgspec.Struct, frozen=True):
     """What a file says, and whether everybody on the machine may read it."""
 
     text: str
@@ -87,6 +86,8 @@ def _near(path: Path) -> str:
         names = sorted(entry.name for entry in path.parent.iterdir() if entry.suffix in _ENDINGS)
     except OSError:
         return ""
+    import difflib  # for those who mistype
+
     near = difflib.get_close_matches(path.name, names[:1_000], n=1)
     if near:
         return f"; did you mean {printable(str(path.with_name(near[0])))}?"

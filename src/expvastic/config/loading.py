@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+
+import msgspec
 
 from ..routes import Names, Routing
 from .catalogue import Catalogue
@@ -24,7 +25,7 @@ def build(root: Node | None, complaints: Complaints, catalogue: Catalogue, *, fi
     if not isinstance(root, Section):
         raise fault(complaints.source, "must be a mapping with readers, recorders and routes", root.line)
     _judge_repeats(root, complaints)
-    draft = _Draft(complaints, catalogue)
+    draft = _Draft(complaints, catalogue, Credentials(complaints))
     draft.read(root)
     complaints.raise_errors()
     config = draft.config()
@@ -35,7 +36,7 @@ def build(root: Node | None, complaints: Complaints, catalogue: Catalogue, *, fi
 
 def _judge_repeats(root: Section, complaints: Complaints) -> None:
     """A route that is there twice counts twice; any other key that is there twice is an error."""
-    for path, node in walk(root):
+    for path, node in walk(root) if root.is_repetitive else ():
         for repeat in node.repeats if isinstance(node, Section) else ():
             first = node.entries[repeat.name].line if isinstance(node, Section) else 0
             if path == ("routes",):
@@ -45,21 +46,17 @@ def _judge_repeats(root: Section, complaints: Complaints) -> None:
                 complaints.error((*path, repeat.name), f"repeated: it is in line {first} already", repeat.line)
 
 
-@dataclass(slots=True)
-class _Draft:
+class _Draft(msgspec.Struct, eq=False):
     """A configuration that is being read; with errors noted it is never made into one."""
 
     complaints: Complaints
     catalogue: Catalogue
-    credentials: Credentials = field(init=False)
+    credentials: Credentials
     settings: Settings | None = None
-    readers: dict[str, ReaderPlan] = field(default_factory=dict)
-    recorders: dict[str, RecorderPlan] = field(default_factory=dict)
+    readers: dict[str, ReaderPlan] = {}
+    recorders: dict[str, RecorderPlan] = {}
     routing: Routing | None = None
-    lines: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.credentials = Credentials(self.complaints)
+    lines: dict[tuple[str, str], int] = {}
 
     def read(self, root: Section) -> None:
         top = self._top(root)

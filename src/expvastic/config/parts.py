@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from ..buffer import LEAST_DISK_BYTES, BufferSettings
 from ..delivery import DeliverySettings
@@ -17,28 +18,27 @@ from ..settings import SettingsModel
 from .catalogue import elsewhere, settings_of
 from .complaints import Complaints, Path, listed
 from .credentials import Credentials
-from .mapfiles import lines_of, read_map_file
 from .plans import ReaderPlan, RecorderNaming, RecorderPlan, Settings
-from .sections import SectionReader, open_section
+from .sections import Made, SectionReader, open_section
 from .tree import Entry, Node, Scalar, Section
 
 _OLD_LOG_LEVEL = "debug_evel"  # as the ancestor spelt it
 
 
-@dataclass(slots=True)
-class PartReader:
+class PartReader(msgspec.Struct, eq=False):
     """Reads the parts of one configuration; a part with errors gives None, the errors being noted."""
 
     complaints: Complaints
     credentials: Credentials
-    _lacks_state_dir: bool = field(default=False, init=False)  # known once the settings were read
-    _has_state_dir: bool = field(default=False, init=False)
+    made: Made = {}
+    _lacks_state_dir: bool = False  # known once the settings were read
+    _has_state_dir: bool = False
 
     def settings(self, entry: Entry | None) -> Settings | None:
         """Return the settings of the process."""
         if entry is None or entry.is_blank:
             self._lacks_state_dir = True
-            return Settings()
+            return Settings.unsaid()
         if isinstance(entry.node, Section):
             entry = Entry(entry.name, entry.line, self._without_old_keys(entry.node))
         opened = open_section(entry, ("settings",), (Settings,), self.credentials)
@@ -62,6 +62,8 @@ class PartReader:
         return ReaderPlan(entry.name, kind, engine, interpreter, plugin, map_file)
 
     def _map_file(self, opened: SectionReader, name: str) -> MappingSettings | None:
+        from .mapfiles import lines_of, read_map_file
+
         try:
             return read_map_file(name)
         except ConfigError as error:
@@ -135,15 +137,15 @@ class PartReader:
         kind = self._type(entry.node, path, entry.line, classes)
         if kind is None:
             return "", None
-        section = Section(
-            entry.node.line, {name: found for name, found in entry.node.entries.items() if name.casefold() != "type"}
-        )
+        types = _types_in(entry.node)
+        section = Section(entry.node.line, {name: one for name, one in entry.node.entries.items() if one not in types})
         all_models = (*models, settings_of(classes[kind]))
         explain = elsewhere(kind, classes)
-        return kind, open_section(Entry(entry.name, entry.line, section), path, all_models, self.credentials, explain)
+        typed = Entry(entry.name, entry.line, section)
+        return kind, open_section(typed, path, all_models, self.credentials, explain, self.made)
 
     def _type(self, section: Section, path: Path, line: int, classes: Mapping[str, type[Any]]) -> str | None:
-        found = [entry for name, entry in section.entries.items() if name.casefold() == "type"]
+        found = _types_in(section)
         path = (*path, "type")
         if len(found) > 1:
             self.complaints.error(path, f"given before, in line {found[0].line}", found[1].line)
@@ -155,13 +157,19 @@ class PartReader:
             return None
         node = found[0].node
         text = (node.value if isinstance(node.value, str) else node.text) if isinstance(node, Scalar) else ""
-        for name in (text, *classes):
-            if name in classes and name.casefold() == text.casefold():
+        if text in classes:
+            return text
+        for name in classes:
+            if name.casefold() == text.casefold():
                 return name
         if not self.complaints.refuses(path):
             message = f"must be {listed(classes)}" + self.complaints.suggest(text, classes)
             self.complaints.error(path, message, found[0].line)
         return None
+
+
+def _types_in(section: Section) -> list[Entry]:
+    return [entry for name, entry in section.entries.items() if name == "type" or name.casefold() == "type"]
 
 
 def _line_of(opened: SectionReader, *keys: str) -> int:

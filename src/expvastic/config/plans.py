@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
@@ -12,10 +12,11 @@ from ..delivery import DeliverySettings
 from ..engine import EngineSettings, LogLevel
 from ..errors import Complaint
 from ..interpreter import InterpreterSettings
-from ..listener import parse_listen
 from ..pages.mapping import MappingSettings
 from ..settings import ByteSize, Duration, SettingsModel
-from ..shards import Shard
+
+if TYPE_CHECKING:
+    from ..shards import Shard
 
 MOST_WORKERS = 256
 
@@ -43,6 +44,8 @@ Workers = Annotated[
 
 
 def _check_listen(text: str) -> str:
+    from ..listener.address import parse_listen  # for those who listen
+
     parse_listen(text)
     return text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from ..routes import Names, Route, Routing, join
 from .complaints import Complaints
@@ -11,20 +11,18 @@ from .tree import Entry, Listing, Node, Scalar, Section
 _PARTS = ("readers", "recorders")
 
 
-@dataclass(slots=True)
-class _Written:
+class _Written(msgspec.Struct, eq=False):
     """One route's names with their lines, by part."""
 
     name: str
-    words: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    words: dict[str, list[tuple[str, int]]] = {}
 
     def route(self) -> Route:
         readers, recorders = ([word for word, _ in self.words.get(part, ())] for part in _PARTS)
         return Route(readers, recorders)
 
 
-@dataclass(slots=True)
-class RouteReader:
+class RouteReader(msgspec.Struct, eq=False):
     """Reads the routes of one configuration."""
 
     complaints: Complaints

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
+import msgspec
 from pydantic import ValidationError
 
 from ..settings import SettingsModel
@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 SettingsT = TypeVar("SettingsT", bound=SettingsModel)
 _TEXTS = (Sort.TEXT, Sort.ENDPOINT, Sort.SECRET, Sort.CHOICE)
 
+_PLAIN = (str, bool, int, float, type(None))
+
 Explain = Callable[[str], str]  # from an unknown key to what is known of it after all, or nothing
+Made = dict[Hashable, SettingsModel]  # settings by their class and all that was said of them
 
 
-@dataclass(slots=True)
-class SectionReader:
-    """A section whose keys belong to one or several settings classes; ``line`` is where its name stands."""
+class SectionReader(msgspec.Struct, eq=False):
+    """A section whose keys belong to one or several settings classes; ``line`` is where its name stands.
+
+    Settings of which the same was said are the same, in all sections that have ``made`` in common: of a thousand
+    readers most have the interval and the mapping of many others.
+    """
 
     section: Section
     path: Path
@@ -35,12 +41,21 @@ class SectionReader:
     shape: Shape
     values: dict[str, object]
     complaints: Complaints
+    made: Made = {}
 
     def make(self, model: type[SettingsT]) -> SettingsT | None:
         """Return the settings of one of the classes, or None with the complaints noted."""
-        own = {name: self.values[name] for name in model.model_fields if name in self.values}
+        keys = shape_of(model).keys
+        own = {name: value for name, value in self.values.items() if name in keys}
+        said = _told_apart(model, own)
+        known = self.made.get(said) if said else None
+        if known is not None:
+            return cast("SettingsT", known)
         try:
-            return model.model_validate(own)
+            settings = model.model_validate(own) if own or model.needs_validator() else model.unsaid()
+            if said:
+                self.made[said] = settings
+            return settings
         except ValidationError as error:
             self._complain(error)
         except OverflowError:  # of a validator that reckons with what it was given
@@ -97,6 +112,7 @@ def open_section(
     models: Sequence[type[SettingsModel]],
     credentials: Credentials,
     explain: Explain | None = None,
+    made: Made | None = None,
 ) -> SectionReader | None:
     """Return a reader for the section that stands under a key, or None if it is none."""
     complaints = credentials.complaints
@@ -105,11 +121,10 @@ def open_section(
         return None
     shape = shape_of(*models)
     values = _Values(credentials).of_section(entry.node, path, shape, explain)
-    return SectionReader(entry.node, path, entry.line, shape, values, complaints)
+    return SectionReader(entry.node, path, entry.line, shape, values, complaints, {} if made is None else made)
 
 
-@dataclass(slots=True)
-class _Values:
+class _Values(msgspec.Struct, eq=False):
     """Turns nodes into what the settings classes take."""
 
     credentials: Credentials
@@ -201,6 +216,16 @@ class _Values:
             return ""
         self.credentials.keep(secret, secret_path, None)
         return secret
+
+
+def _told_apart(model: type[SettingsModel], own: Mapping[str, object]) -> Hashable:
+    """Return what tells these settings from all others, or None if that is not worth the while.
+
+    Values that are equal and of different types (1, 1.0, true) are told apart, for a validator may do so.
+    """
+    if not all(isinstance(value, _PLAIN) for value in own.values()):
+        return None
+    return model, *((name, type(value), value) for name, value in own.items())
 
 
 def _choice(scalar: Scalar, text: str, choices: Sequence[str]) -> object:

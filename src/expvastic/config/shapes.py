@@ -6,10 +6,10 @@ import enum
 import functools
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+import msgspec
 from pydantic import BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -49,8 +49,7 @@ _PLAIN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     """What one key, or one item of a list or table, takes.
 
     ``item`` is what a list's or table's items take; ``model`` is a section's class; a list or table that is
@@ -64,8 +63,7 @@ class Taken:
     alone_too: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """The keys of one or several settings classes that stand together in a file."""
 
     keys: Mapping[str, Taken]

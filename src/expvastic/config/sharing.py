@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..cores import usable_cores
 from ..errors import Complaint
-from ..shards import Shard
-from ..state import shard_folder
 from .catalogue import Catalogue, installed
 from .complaints import Complaints
 from .plans import Config, RecorderPlan
+
+if TYPE_CHECKING:
+    from ..shards import Shard
 
 ALONE = "all"  # the word for the one process that polls all readers
 
@@ -20,6 +21,10 @@ def count_workers(config: Config, catalogue: Catalogue | None = None) -> int:
     """How many processes are to share the readers of a configuration on this machine: not more than there are."""
     known = catalogue or installed()
     wanted = config.settings.workers
+    if wanted == 1:
+        return 1
+    from ..cores import usable_cores
+
     shared_out = sum(not known.readers[config.readers[name].type].reads_itself for name in config.engines)
     return max(1, min(usable_cores() if isinstance(wanted, str) else wanted, shared_out))
 
@@ -34,6 +39,8 @@ def for_workers(config: Config, count: int) -> Config:
     if isinstance(config.settings.workers, int) and count < config.settings.workers:
         words = f"{config.settings.workers} processes, but {count} readers to share; {count} are started"
         remarks = (*remarks, Complaint("settings.workers", words))
+    from ..shards import Shard
+
     found = dataclasses.replace(config, settings=settings, remarks=remarks)
     for number in range(count):
         take_share(found, Shard(number, count))
@@ -51,6 +58,8 @@ def take_share(config: Config, shard: Shard | None, catalogue: Catalogue | None 
     complaints.raise_errors()
     if shard is None:
         return dataclasses.replace(config, recorders=recorders)
+    from ..state import shard_folder
+
     path = config.settings.state_dir
     settings = config.settings.model_copy(
         update={"state_dir": str(shard_folder(Path(path), shard.number)) if path else None}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from .complaints import Path
 
 
-@dataclass(slots=True, eq=False)
-class Scalar:
+class Scalar(msgspec.Struct, eq=False):
     """One plain value. ``text`` is how it is written, ``filled`` says whether a variable was filled in."""
 
     line: int
@@ -18,28 +18,29 @@ class Scalar:
     filled: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Listing:
+class Listing(msgspec.Struct, eq=False):
     """A list."""
 
     line: int
-    items: list[Node] = field(default_factory=list)
+    items: list[Node] = []
 
 
-@dataclass(slots=True, eq=False)
-class Section:
-    """A mapping. ``repeats`` holds the entries whose name was there before."""
+class Section(msgspec.Struct, eq=False):
+    """A mapping. ``repeats`` holds the entries whose name was there before.
+
+    ``is_repetitive`` says of the root of a document whether any mapping in it has such entries.
+    """
 
     line: int
-    entries: dict[str, Entry] = field(default_factory=dict)
-    repeats: list[Entry] = field(default_factory=list)
+    entries: dict[str, Entry] = {}
+    repeats: list[Entry] = []
+    is_repetitive: bool = False
 
 
 Node = Scalar | Listing | Section
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """One key and what it holds. ``line`` is the key's."""
 
     name: str

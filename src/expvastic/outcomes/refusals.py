@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from .blame import Blame, Fault
-from .quarantine import Quarantine, Quarantined
 from .verdicts import Judged, Sorted, Verdicts
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from .quarantine import Quarantine, Quarantined
 
 
 class Refusals:
@@ -78,6 +79,8 @@ class Refusals:
         return True
 
     def _entry(self, judged: Judged) -> Quarantined:
+        from .quarantine import Quarantined
+
         container, verdict = judged.record.container, judged.verdict
         return Quarantined(
             id=container.id,

@@ -30,7 +30,7 @@ PREFIX = ""
 
 _MEMORY = "Alloc TotalAlloc Sys HeapAlloc HeapSys HeapIdle HeapInuse HeapReleased StackInuse".split()
 
-CLASSIC = MappingSettings(
+CLASSIC = MappingSettings.model_construct(
     gc_types=("memstats.PauseEnd", "memstats.PauseNs"),
     memory_bytes={f"memstats.{name}": "mb" for name in _MEMORY},
 )

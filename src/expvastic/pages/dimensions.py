@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+import msgspec
 from pydantic import AfterValidator
 
 from ..datatypes import Kind
@@ -80,17 +80,15 @@ class DimensionSettings(SettingsModel):
     value. At most 1,000 different ones; numbers of further ones are summed as `_other`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """The values of one document beside the poll's."""
 
     labels: dict[str, str]
-    values: dict[str, Any] = field(default_factory=dict)
-    kinds: dict[str, Kind] = field(default_factory=dict)
+    values: dict[str, Any] = {}
+    kinds: dict[str, Kind] = {}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rule:
+class _Rule(msgspec.Struct, frozen=True, eq=False):
     before: str
     after: str
     pattern: str

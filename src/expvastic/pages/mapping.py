@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import abc
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, ValidationError
 
 from ..datatypes import Kind
@@ -22,8 +22,7 @@ _LONGEST_SHOWN = 40
 PauseRule = Callable[[list[Any]], list[Any]]  # from a GC list as it was read to what is shipped of it
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """What a number of bytes is shipped in. ``kind`` is FLOAT for gigabytes: no kind says so, and none may lie."""
 
     name: str

@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 class ShapingSettings(SelectionSettings, DimensionSettings):
     """What is shipped of a page, and under what names and units."""
 
-    mapping: MappingChoice = MappingSettings()
+    mapping: MappingChoice = MappingSettings.unsaid()
     """What names mean, with the keys of a map file (`gc_types`, `memory_bytes`); or `classic`, for documents like
     those of the Go program of the same name: names at the top level, memory in megabytes, pauses in microseconds."""
     drop_unchanged: UnchangedSettings | None = None

@@ -5,8 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from ..reader import Reader
-from .expvar import ExpvarReader
-from .http import HttpReader
-from .self import SelfReader
+from ..registry import Registry
 
-READERS: dict[str, type[Reader[Any]]] = {"expvar": ExpvarReader, "http": HttpReader, "self": SelfReader}
+
+def _expvar() -> type[Reader[Any]]:
+    from .expvar import ExpvarReader
+
+    return ExpvarReader
+
+
+def _http() -> type[Reader[Any]]:
+    from .http import HttpReader
+
+    return HttpReader
+
+
+def _self() -> type[Reader[Any]]:
+    from .self import SelfReader
+
+    return SelfReader
+
+
+READERS: Registry[type[Reader[Any]]] = Registry({"expvar": _expvar, "http": _http, "self": _self})

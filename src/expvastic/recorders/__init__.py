@@ -5,12 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from ..recorder import Recorder
-from .console import ConsoleRecorder
-from .elasticsearch import ElasticsearchRecorder
-from .file import FileRecorder
+from ..registry import Registry
 
-RECORDERS: dict[str, type[Recorder[Any]]] = {
-    "elasticsearch": ElasticsearchRecorder,
-    "file": FileRecorder,
-    "console": ConsoleRecorder,
-}
+
+def _elasticsearch() -> type[Recorder[Any]]:
+    from .elasticsearch import ElasticsearchRecorder
+
+    return ElasticsearchRecorder
+
+
+def _file() -> type[Recorder[Any]]:
+    from .file import FileRecorder
+
+    return FileRecorder
+
+
+def _console() -> type[Recorder[Any]]:
+    from .console import ConsoleRecorder
+
+    return ConsoleRecorder
+
+
+RECORDERS: Registry[type[Recorder[Any]]] = Registry(
+    {"elasticsearch": _elasticsearch, "file": _file, "console": _console}
+)

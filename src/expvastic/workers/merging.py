@@ -7,10 +7,11 @@ youngest life's, and the sum or the worst over processes.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeVar
+
+from msgspec.structs import astuple, replace
 
 from ..outcomes.minutes import Row
 from ..telemetry import DeliveryStatistics, ProcessStatistics, ReaderStatistics, Snapshot, WorkerStatistics
@@ -33,12 +34,12 @@ _Statistics = TypeVar("_Statistics", ReaderStatistics, DeliveryStatistics)
 def ended(snapshot: Snapshot) -> tuple[Snapshot, int]:
     """What is left of a process that is gone without last words, and how many containers its memory took with it."""
     recorders = {name: _without_memory(recorder) for name, recorder in snapshot.recorders.items()}
-    readers = {name: dataclasses.replace(reader, state="starting") for name, reader in snapshot.readers.items()}
+    readers = {name: replace(reader, state="starting") for name, reader in snapshot.readers.items()}
     lost = sum(
         each.shed.get(_LOST, 0) - snapshot.recorders[name].shed.get(_LOST, 0) for name, each in recorders.items()
     )
     process = ProcessStatistics(snapshot.process.cpu, 0, 0, 0)
-    return dataclasses.replace(snapshot, readers=readers, recorders=recorders, process=process), lost
+    return replace(snapshot, readers=readers, recorders=recorders, process=process), lost
 
 
 def after(past: Snapshot | None, latest: Snapshot) -> Snapshot:
@@ -50,24 +51,22 @@ def after(past: Snapshot | None, latest: Snapshot) -> Snapshot:
         name: _summed(recorder, _counts_of(recorder), past.recorders.get(name))
         for name, recorder in latest.recorders.items()
     }
-    process = dataclasses.replace(latest.process, cpu=latest.process.cpu + past.process.cpu)
-    return dataclasses.replace(latest, readers=readers, recorders=recorders, process=process)
+    process = replace(latest.process, cpu=latest.process.cpu + past.process.cpu)
+    return replace(latest, readers=readers, recorders=recorders, process=process)
 
 
 def beside(own: Snapshot, workers: Sequence[WorkerStatistics], order: Iterable[str]) -> Snapshot:
     """All processes as one, of which ``own`` is the snapshot without readers; readers are in the ``order`` given."""
     told = [(worker.number, worker.snapshot) for worker in workers if worker.snapshot]
     readers = _together(
-        [{name: dataclasses.replace(it, worker=number) for name, it in each.readers.items()} for number, each in told],
+        [{name: replace(it, worker=number) for name, it in each.readers.items()} for number, each in told],
         _add_reader,
     )
     recorders = _together([each.recorders for _, each in told], _add_recorder)
     processes = [own.process, *(each.process for _, each in told)]
-    return dataclasses.replace(
+    return replace(
         own,
-        process=ProcessStatistics(
-            *(sum(numbers) for numbers in zip(*map(dataclasses.astuple, processes), strict=True))
-        ),
+        process=ProcessStatistics(*(sum(numbers) for numbers in zip(*map(astuple, processes), strict=True))),
         readers={name: readers[name] for name in order if name in readers},
         recorders=recorders,
         workers=tuple(workers),
@@ -76,10 +75,10 @@ def beside(own: Snapshot, workers: Sequence[WorkerStatistics], order: Iterable[s
 
 def _without_memory(recorder: DeliveryStatistics) -> DeliveryStatistics:
     if recorder.is_durable:
-        return dataclasses.replace(recorder, state="starting")
+        return replace(recorder, state="starting")
     lost = recorder.waiting + recorder.out
     shed = _plus(recorder.shed, {_LOST: lost}) if lost else recorder.shed
-    return dataclasses.replace(recorder, state="starting", shed=shed, waiting=0, out=0, weight=0)
+    return replace(recorder, state="starting", shed=shed, waiting=0, out=0, weight=0)
 
 
 def _counts_of(recorder: DeliveryStatistics) -> tuple[str, ...]:
@@ -91,7 +90,7 @@ def _summed(latest: _Statistics, counts: Iterable[str], past: _Statistics | None
     if past is None:
         return latest
     changes: dict[str, Any] = {name: _plus(getattr(past, name), getattr(latest, name)) for name in counts}
-    return dataclasses.replace(latest, **changes)
+    return replace(latest, **changes)
 
 
 def _plus(first: Any, second: Any) -> Any:
@@ -119,15 +118,13 @@ def _add_reader(first: ReaderStatistics, second: ReaderStatistics) -> ReaderStat
     """One that every process has. What cannot be summed is of the one that stands worse."""
     worse = max(first, second, key=lambda it: _READER_STATES.index(it.state))
     last_success = max(first.last_success, second.last_success)
-    return dataclasses.replace(
-        _summed(worse, _OF_READERS, _other(worse, first, second)), last_success=last_success, worker=None
-    )
+    return replace(_summed(worse, _OF_READERS, _other(worse, first, second)), last_success=last_success, worker=None)
 
 
 def _add_recorder(first: DeliveryStatistics, second: DeliveryStatistics) -> DeliveryStatistics:
     worse = max(first, second, key=lambda it: (_RECORDER_STATES.index(it.state), it.is_blocked))
     other = _other(worse, first, second)
-    return dataclasses.replace(
+    return replace(
         _summed(worse, _OF_LEDGERS + _OF_DELIVERIES + _OF_NOW, other),
         destination=first.destination
         if second.destination in first.destination.split(_LIST)
