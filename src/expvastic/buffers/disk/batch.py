@@ -84,11 +84,15 @@ class Expiry:
         return False
 
 
-def alike(containers: Sequence[Container]) -> Iterator[tuple[str, int, int]]:
+def alike(containers: Sequence[Container]) -> Iterable[tuple[str, int, int]]:
     """Reader, minute (in microseconds) and count of containers that follow one another."""
     if len(containers) == 1:
-        yield containers[0].reader, containers[0].time // MINUTE * MINUTE, 1
-        return
+        (container,) = containers
+        return ((container.reader, container.time // MINUTE * MINUTE, 1),)
+    return _runs_of(containers)
+
+
+def _runs_of(containers: Sequence[Container]) -> Iterator[tuple[str, int, int]]:
     reader, minute, count = "", 0, 0
     for container in containers:
         if container.reader != reader or not minute <= container.time < minute + MINUTE:

@@ -82,8 +82,8 @@ class Commits:
     @property
     def reserve(self) -> int:
         """Bytes to be left free for progress to be written."""
-        written = (self._log.size if self._log else 0) + self._folder.doomed_progress
-        return max(0, self._most - written)
+        left = self._most - self._folder.doomed_progress - (self._log.size if self._log else 0)
+        return left if left > 0 else 0
 
     @property
     def _checkpoint_most(self) -> int:

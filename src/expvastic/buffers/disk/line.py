@@ -73,7 +73,7 @@ class Line:
         """Fresh records, newer than all others."""
         spans = self.fresh.spans
         if spans and spans[-1].end == first:
-            spans[-1] = Span(spans[-1].first, end)
+            spans[-1] = _new(Span, (spans[-1].first, end, 0, False))
         else:
             spans.append(Span(first, end))
 
@@ -121,6 +121,9 @@ class Line:
 
 def _first(span: Span) -> int:
     return span.first
+
+
+_new = tuple.__new__
 
 
 def _age(group: Group) -> int:

@@ -38,7 +38,7 @@ class Room:
     def make(self, size: int) -> bool:
         """Let there be room for so many bytes; false if there is none to be had."""
         size += SEGMENT_HEADER
-        if self._fits(size):
+        if self._folder.bytes + size + self._commits.reserve <= self._max_bytes:
             return True
         self._free()
         while not self._fits(size):

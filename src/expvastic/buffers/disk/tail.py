@@ -36,8 +36,8 @@ class Tail:
 
     def add(self, first: int, containers: Sequence[Container], put_at: float) -> None:
         """A put; the oldest ones go when it grows too heavy."""
-        weight = sum([container.weight for container in containers])
-        self._blocks.append(Block(first, containers, put_at, weight))
+        weight = containers[0].weight if len(containers) == 1 else sum([each.weight for each in containers])
+        self._blocks.append(_new(Block, (first, containers, put_at, weight)))
         self._weight += weight
         while self._weight > self._limit:
             self._weight -= self._blocks.popleft().weight
@@ -71,3 +71,6 @@ class Tail:
 
 def _first(block: Block) -> int:
     return block.first
+
+
+_new = tuple.__new__
