@@ -104,31 +104,6 @@ async def _reason_of(fetcher: AnyFetcher) -> str:
         return error.reason
 
 
-# -- what nobody asked for --
-
-
-@pytest.mark.parametrize(
-    "surplus", [b"H", b"garbage", Answer("stale").encode(), Answer("stale").encode() * 9, b"\x00" * 90_000]
-)
-async def test_what_follows_an_answer_at_once_is_never_taken_for_the_next(surplus: bytes) -> None:
-    async with wire([Answer(PAGE).encode() + surplus, Answer("2").encode()]) as server, fetching(server.url) as fetcher:
-        assert (await fetcher.fetch()).body == PAGE
-        assert (await fetcher.fetch()).body == b"2"
-
-    assert [request.connection for request in server.requests] == [1, 2]
-
-
-@pytest.mark.parametrize("surplus", [b"\r\n", b"garbage", Answer("stale").encode()])
-async def test_what_comes_between_polls_closes_the_connection(surplus: bytes) -> None:
-    script = [Raw([Answer(PAGE).encode(), surplus], "hang", pause=0.01), Answer("2")]
-    async with ScriptedServer(script) as server, fetching(server.url) as fetcher:
-        assert (await fetcher.fetch()).body == PAGE
-        await server.until_left()
-        assert (await fetcher.fetch()).body == b"2"
-
-    assert [request.connection for request in server.requests] == [1, 2]
-
-
 # -- closing early --
 
 

@@ -17,7 +17,7 @@ import msgspec.structs
 from ..errors import ReadError
 from .answers import bad_status, begin_body
 from .failures import read_error
-from .link import Link, open_link
+from .link import Link, has_surplus, open_link
 from .redirects import MAX_REDIRECTS, Hop, is_redirect, next_hop, too_many
 from .target import TargetSettings
 
@@ -66,6 +66,8 @@ class Fetcher:
         duration = time.perf_counter_ns() - started
         if self._away:
             await self._leave_away()
+        elif has_surplus(answer):
+            await self.aclose()
         return Fetched(body, arrived, duration)
 
     async def aclose(self) -> None:

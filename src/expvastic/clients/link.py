@@ -64,6 +64,17 @@ async def open_link(endpoint: Endpoint, where: str, tls: Tls, proxy: Endpoint | 
     )
 
 
+def has_surplus(answer: httpx.Response) -> bool:
+    """Whether something came behind an answer that has been read to its end; in doubt it has.
+
+    httpcore keeps it, has no word for it, and would take it for the answer to the next request.
+    """
+    found: Any = answer.stream
+    for part in ("_httpcore_stream", "_stream", "_connection", "_h11_state", "trailing_data"):
+        found = getattr(found, part, None)
+    return found is None or bool(found[0])
+
+
 def _transport(
     make: Callable[..., httpx.AsyncHTTPTransport], context: ssl.SSLContext, tls: Tls, *, is_secure: bool
 ) -> httpx.AsyncBaseTransport:
