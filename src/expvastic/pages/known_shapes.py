@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..datatypes import Kind
 from .flatten import find_conflicts, make_name
+from .moulding import Rules
 from .shapes import Columns, Level, OtherShape, Shape, why_left_out
 from .strict import Content
 
@@ -19,15 +20,6 @@ _FEWEST_BETWEEN, _MOST_BETWEEN = 8, 1_024  # pages between two shapes that are l
 
 # The numbers of keys of a page and of its memstats, and whether it is marked: quickly told, and nearly always enough.
 _Key = tuple[int, int, bool]
-
-
-class Rules(NamedTuple):
-    """All that the settings have to say about what a shape is: ``cmdline`` is whether that is shipped."""
-
-    prefix: str
-    limits: tuple[int, int, int, int]  # keys, depth, texts, lists
-    gc_names: tuple[str, ...]
-    cmdline: bool
 
 
 _all: weakref.WeakValueDictionary[tuple[Rules, object, int | None], Shape] = weakref.WeakValueDictionary()
