@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Annotated
@@ -107,15 +108,17 @@ class Interpreter:
         self._prefix = f"{prefix}." if prefix else ""
         self._tally = Tally()
         limits = _before_dimensions(settings)
-        self._shaping = Shaping(settings, map_file, self._prefix, self._leave_out, settings.limits.keys)
+        leave_out = self._tally.leave_out
+        shaping = Shaping(settings, map_file, self._prefix, leave_out, settings.limits.keys)
+        self._shaping = shaping if shaping else None  # of most readers, and then it would take much memory
         self._documents = DocumentEncoder(identity, service=service, target=target, tags=settings.tags)
         is_go = go_runtime if settings.go_runtime is None else settings.go_runtime
         self._runtime = Runtime(ship_history=settings.gc_history, by_size=settings.by_size) if is_go else None
         self._decoder = StrictDecoder(limits.string, with_rings=is_go, with_sizes=settings.by_size) if lean else None
-        rules = _rules(prefix, limits, is_go, settings.cmdline)
+        rules = _rules(prefix, (limits.keys, limits.depth, limits.string, limits.list), is_go, settings.cmdline)
         is_plain = not (self._shaping or settings.rates or settings.cmdline or settings.by_size)
         self._moulds = KnownMoulds(rules, self._runtime) if lean and is_plain else None
-        self._columns = PageColumns(rules, limits, self._leave_out, self._moulds)
+        self._columns = PageColumns(rules, limits, leave_out, self._moulds)
         self._rates: dict[_About, Rates] = {}
         self._last_time = 0
         self.clock_steps = 0
@@ -154,7 +157,7 @@ class Interpreter:
             content.page, seen = self._runtime.read(content.page) if self._runtime else (content.page, None)
             action = self._judge(seen, stepped)
             if seen and seen.has_no_goal:
-                self._leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
+                self._tally.leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
             if seen and self._settings.gc_events:
                 events += [self._event(page, pause) for pause in seen.pauses]
             for row in self._rows(page, content, reading.time, time, is_continuous=not action):
@@ -190,6 +193,8 @@ class Interpreter:
             rates = self._rates_of(about).derive(values, read, is_continuous=is_continuous)
             values.update(rates)
             kinds.update(dict.fromkeys(rates, Kind.FLOAT))
+        if self._shaping is None:
+            return [Row({}, values, kinds)] if values else []
         return self._shaping.shape(about, values, kinds, time, is_continuous=is_continuous)
 
     def knowledge(self) -> bytes:
@@ -210,12 +215,11 @@ class Interpreter:
             if self._runtime and known.runtime:
                 self._runtime.restore(known.runtime)
 
-    def take_news(self) -> Sequence[News]:
+    def take_news(self) -> list[News]:
         """What an operator should hear of: a restart each time, a kind of value left out once, and few of them."""
         news = self._tally.news
-        if not news:
-            return ()
-        self._tally.news = []
+        if news:
+            self._tally.news = []
         return news
 
     def _stamp(self, time: int) -> tuple[int, bool]:
@@ -266,13 +270,12 @@ class Interpreter:
         self._tally.count_column(column)
         return make_container(known, time, self._reader, document, column)
 
-    def _leave_out(self, name: str, reason: str) -> None:
-        self._tally.leave_out(name, reason)
 
-
-def _rules(prefix: str, limits: Limits, is_go: bool, cmdline: bool) -> Rules:
+@functools.lru_cache(maxsize=256)
+def _rules(prefix: str, limits: tuple[int, int, int, int], is_go: bool, cmdline: bool) -> Rules:
+    """One for all readers whose settings say the same."""
     gc_names = tuple(f"{prefix}.{name}" if prefix else name for name in GC_NAMES) if is_go else ()
-    return Rules(prefix, (limits.keys, limits.depth, limits.string, limits.list), gc_names, cmdline)
+    return Rules(prefix, limits, gc_names, cmdline)
 
 
 def _before_dimensions(settings: InterpreterSettings) -> Limits:

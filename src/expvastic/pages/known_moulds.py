@@ -93,9 +93,9 @@ class KnownMoulds:
 
     def learn(self, content: Content, names: tuple[str, ...], values: Sequence[Any], kinds: bytes) -> bool:
         """Look at a strict page that went another way, and became these values; whether a mould might take the next."""
-        if self._is_other_life:
+        if self._is_other_life:  # which has nothing to do with its shape
             self._is_other_life = False
-            return True
+            return False
         self._misses += 1
         self._others += 1
         if self._runtime:
@@ -112,7 +112,8 @@ class KnownMoulds:
             known = self._make(content, (names, values, kinds), known) if was_seen else None
         if known is None:
             return False
-        self._moulds = (known, *(mould for mould in self._moulds if mould.names != names))[:_MOULDS_KEPT]
+        others = (mould for mould in self._moulds if (mould.names, mould.left_out) != (names, known.left_out))
+        self._moulds = (known, *others)[:_MOULDS_KEPT]
         return True
 
     def _prefer(self, mould: Mould) -> None:

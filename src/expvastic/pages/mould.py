@@ -58,47 +58,44 @@ class Mould:
     """What is no number, as it stands in the text, and what makes way for it."""
     from_byte: int
     """Where to look for the rings first."""
-    _forms: dict[tuple[bool, tuple[type, ...]], Form] = field(init=False, default_factory=dict)
+    _forms: dict[tuple[type, ...], Form] = field(init=False, default_factory=dict)
+    _forms_with_pauses: dict[tuple[type, ...], Form] = field(init=False, default_factory=dict)
 
     def excerpt(self, body: bytes) -> tuple[bytes, bytes] | None:
         """What is decoded of a page, and its rings; None if it has none, and should."""
         text, rings = body, b""
         if self.has_rings:
-            start, end = self._find_rings(body)
-            if not end:
+            start = body.find(_RINGS, self.from_byte) + 10
+            if start < 10 and (start := body.find(_RINGS) + 10) < 10:
                 return None
-            text, rings = body[:start] + CUT_JSON + body[end:], body[start:end]
+            middle = body.find(b"]", start)
+            end = body.find(b"]", middle + len(BETWEEN)) + 1
+            if not end or not body.startswith(BETWEEN, middle):
+                return None
+            text, rings = b"".join((body[:start], CUT_JSON, body[end:])), body[start:end]
         for word, mark in self.marks:
             text = text.replace(word, mark)
         return text, rings
-
-    def _find_rings(self, body: bytes) -> tuple[int, int]:
-        start = body.find(_RINGS, self.from_byte) + 10
-        if start < 10 and (start := body.find(_RINGS) + 10) < 10:
-            return 0, 0
-        middle = body.find(b"]", start)
-        if not body.startswith(BETWEEN, middle):
-            return 0, 0
-        return start, body.find(b"]", middle + len(BETWEEN)) + 1
 
     def tell(self, page: Any, pauses: Pauses) -> tuple[bytes, Form]:
         """The encoded values of a page with its new pauses, and their form."""
         if pauses[0]:
             document, types = self.with_pauses(page, *pauses)
-            key = (True, types)
+            form = self._forms_with_pauses.get(types)
         else:
             document, types = self.plain(page)
-            key = (False, types)
-        return _encode(document), self._forms.get(key) or self._form(key)
+            form = self._forms.get(types)
+        return _encode(document), form or self._form(types, bool(pauses[0]))
 
-    def _form(self, key: tuple[bool, tuple[type, ...]]) -> Form:
-        has_pauses, types = key
+    def _form(self, types: tuple[type, ...], has_pauses: bool) -> Form:
         kinds = bytearray(self.kinds)
         for place, type_ in zip(self.open_places, types, strict=True):
             kinds[place] = KINDS[type_]
+        forms = self._forms
         if has_pauses:
             kinds[self.pauses_place : self.pauses_place] = [Kind.GC_LIST, Kind.GC_LIST]
+            forms = self._forms_with_pauses
         form = Form(bytes(kinds), self.left_out)
-        if len(self._forms) < _FORMS_KEPT:
-            self._forms[key] = form
+        if len(forms) < _FORMS_KEPT:
+            forms[types] = form
         return form

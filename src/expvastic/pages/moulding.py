@@ -21,7 +21,7 @@ from .strict import CUT, NO_NUMBER, NOT_FINITE, NOT_FINITE_JSON, Content
 
 _Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Counter = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_BEFORE = 512  # bytes by which a page may be shorter than the one before, up to its rings
+_BEFORE = 128  # bytes by which a page may be shorter than the one before, up to its rings
 _MARKS = 8
 _MARKED = re.compile(rb'("[^"\\]*+")' + NO_NUMBER.pattern)
 _WORDS: dict[type, Words] = {
@@ -97,6 +97,7 @@ class _Maker:
         self._pauses_place = 0
         self._has_rings = False
         self._types: dict[object, Any] = {}
+        self._annotations: dict[Words, Any] = {}
         _, _, texts, lists = rules.limits
         self._text = Annotated[str, msgspec.Meta(max_length=texts)]
         self._size = msgspec.Meta(min_length=1, max_length=lists)
@@ -135,14 +136,14 @@ class _Maker:
         names, values, at = self._names, self._values, self._pauses_place
         types = "".join(f"type({values[place]})," for place in places)
         prelude = "; ".join([*self._locals, "return "])
-        told = {"D": _document(names), "E": _document([*names[:at], *self._rules.gc_names, *names[at:]])}
-        source = (
+        told = {"D": _document(names)}
+        source = [
             f"def plain(p): {prelude}D({','.join(values)}), ({types})",
             f"def with_pauses(p, d, e): {prelude}E({','.join([*values[:at], 'd, e', *values[at:]])}), ({types})",
             f"def facts(p): m = {self._memstats}; return ({','.join(self._counters)}), {self._cmdline}",
-        )
-        if not self._has_rings:
-            del told["E"]
+        ]
+        if self._has_rings:
+            told["E"] = _document([*names[:at], *self._rules.gc_names, *names[at:]])
         exec("\n".join(source), told)  # noqa: S102  # nothing of the page is in it
         return {name: told[name] for name in ("plain", "with_pauses", "facts")}
 
@@ -157,10 +158,10 @@ class _Maker:
             annotation = annotation or self._member(value, name, expression)
             if annotation is not _CUT_OUT:
                 fields.append((f"f{place}", key, annotation))
-        found = self._types.get(tuple(fields))
-        if found is None:
-            found = self._types[tuple(fields)] = _object(fields)
-        return found
+        shape = tuple((field, key, id(annotation)) for field, key, annotation in fields)  # they outlive the walk
+        if shape not in self._types:
+            self._types[shape] = _object(fields)
+        return self._types[shape]
 
     def _top(self, key: str, value: object, name: str, expression: str) -> Any:
         if key.startswith("cmdline."):
@@ -222,7 +223,9 @@ class _Maker:
         self._names.append(name)
         self._words.append(words)
         self._values.append(expression)
-        return Union[tuple(self._annotation(word) for word in sorted(words))]  # noqa: UP007  # of so many as there are
+        if words not in self._annotations:
+            self._annotations[words] = Union[tuple(map(self._annotation, words))]  # noqa: UP007  # of as many as it is
+        return self._annotations[words]
 
     def _annotation(self, word: str) -> Any:
         match word:

@@ -19,6 +19,7 @@ BETWEEN = b'],"PauseEnd":['  # stands between durations and ends, as Go prints t
 _LARGEST = 2**63 - 1
 _DIGITS = 19  # of the largest
 _NEVER = -1  # no checksum
+_ZERO = ord("0")
 
 Pauses = tuple[list[int], list[int]]
 """Durations and ends, oldest first."""
@@ -51,10 +52,13 @@ class RingPrint(NamedTuple):
             checksum, between = self.but_two, self.to_later_ends
         else:
             return None
-        start, stop = self.start, _after(text, self.start, new)
+        start = self.start
+        stop = _after(text, start, new)
         ends = stop + between
         last = _after(text, ends, new)
-        if checksum == _NEVER or not start < stop < ends < last or _checksum(text, start, stop, ends, last) != checksum:
+        if checksum == _NEVER or not start < stop < ends < last:
+            return None
+        if crc32(text[last:], crc32(text[stop:ends], crc32(text[:start]))) != checksum:
             return None
         durations, later = _numbers(text[start:stop]), _numbers(text[ends:last])
         if len(durations) != new or len(later) != new:
@@ -65,48 +69,46 @@ class RingPrint(NamedTuple):
 def read_rings(text: bytes, collections: int) -> tuple[list[int], list[int], RingPrint] | None:
     """Durations, ends and print of a text; None if it holds something else."""
     middle = text.find(BETWEEN)
-    durations, ends = read_ring(text[: middle + 1]), read_ring(text[middle + len(BETWEEN) - 1 :])
-    if not durations or not ends:
+    durations, ends = text[: middle + 1], text[middle + len(BETWEEN) - 1 :]
+    read, read_ends = read_ring(durations), read_ring(ends)
+    if not read or not read_ends:
         return None
     place = collections % RING
-    start, later = _start_of(place, text, 1), _start_of(place, text, middle + len(BETWEEN))
-    return durations.numbers, ends.numbers, _print(text, start, later, place)
+    later = len(text) - len(ends) + _start_of(place, ends)
+    return read.numbers, read_ends.numbers, _print(text, _start_of(place, durations), later, place)
 
 
 def _print(text: bytes, start: int, ends: int, place: int) -> RingPrint:
     """The print of rings whose next place is told: its number, and where it stands in either."""
-    one, two = _without(text, start, ends, place, 1), _without(text, start, ends, place, 2)
-    return RingPrint(crc32(text), len(text), start, *one, *two)
-
-
-def _without(text: bytes, start: int, ends: int, place: int, new: int) -> tuple[int, int]:
-    """The checksum of all but some places, and how far it is from the durations to the ends."""
-    if place + new >= RING:
-        return _NEVER, 0
-    stop, last = _after(text, start, new), _after(text, ends, new)
-    return _checksum(text, start, stop, ends, last), ends - stop
-
-
-def _checksum(text: bytes, start: int, stop: int, ends: int, last: int) -> int:
-    return crc32(text[last:], crc32(text[stop:ends], crc32(text[:start])))
+    head = crc32(text[:start])
+    one = two = _NEVER
+    stop, last = text.find(b",", start), text.find(b",", ends)
+    second, later = text.find(b",", stop + 1), text.find(b",", last + 1)
+    if place < RING - 1:
+        one = crc32(text[last:], crc32(text[stop:ends], head))
+    if place < RING - 2:
+        two = crc32(text[later:], crc32(text[second:ends], head))
+    return RingPrint(crc32(text), len(text), start, one, ends - stop, two, ends - second)
 
 
 def _after(text: bytes, start: int, count: int) -> int:
     """The place of the comma behind so many items."""
-    for _ in range(count):
-        start = text.find(b",", start) + 1
-    return start - 1
+    place = text.find(b",", start)
+    return place if count == 1 else text.find(b",", place + 1)
 
 
-def _start_of(place: int, text: bytes, start: int) -> int:
-    for _ in range(place):
-        start = text.find(b",", start) + 1
-    return start
+def _start_of(place: int, ring: bytes) -> int:
+    """Where the item of that place begins."""
+    return len(ring) - len(ring.split(b",", place)[-1]) if place else 1
 
 
 def _numbers(text: bytes) -> list[int]:
     """The whole numbers that a text lists; none if one of them is something else."""
-    items = text.split(b",")
-    if all(item.isdigit() and len(item) <= _DIGITS and (item[0] != 48 or len(item) == 1) for item in items):
-        return [number for number in map(int, items) if number <= _LARGEST]
-    return []
+    numbers: list[int] = []
+    for item in text.split(b","):
+        if not item.isdigit() or len(item) > _DIGITS or (item[0] == _ZERO and len(item) > 1):
+            return []
+        if (number := int(item)) > _LARGEST:
+            return []
+        numbers.append(number)
+    return numbers

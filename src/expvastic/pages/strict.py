@@ -87,6 +87,8 @@ class StrictDecoder:
     ``with_sizes`` that ``BySize`` is of interest.
     """
 
+    __slots__ = ("_decode_bound", "_loose_for", "_with_rings", "_with_sizes")
+
     def __init__(self, text_limit: int, *, with_rings: bool = False, with_sizes: bool = False) -> None:
         self._decode_bound = _bound_decoder(text_limit)
         self._with_rings = with_rings
