@@ -25,7 +25,7 @@ from expvastic.interpreter import Interpreter, InterpreterSettings  # noqa: E402
 
 SAMPLES = ROOT / "tests" / "pages" / "samples"
 START = 1_795_262_400_000_000_000
-PAGES = 100  # of a round
+PAGES = 100  # of a round, a millisecond apart, as those of many targets are
 
 
 def with_nan(body: bytes) -> bytes:
@@ -46,6 +46,11 @@ def collected(body: bytes) -> Iterator[bytes]:
         for ring in rings:
             ring[(number - 1) % 256] = b"%d" % (number * 1_000)
         yield head % number + b",".join(rings[0]) + middle + b",".join(rings[1]) + tail
+
+
+def collected_twice(body: bytes) -> Iterator[bytes]:
+    """The page with two more each time."""
+    return itertools.islice(collected(body), 0, None, 2)
 
 
 def _around(body: bytes) -> tuple[bytes, bytes, list[bytes], bytes]:
@@ -80,7 +85,7 @@ class Row:
             lean=self.lean,
         )
         readings = (
-            Reading(START + step * 10**9, 1_000, (Page(body, "expvar"),))
+            Reading(START + step * 10**6, 1_000, (Page(body, "expvar"),))
             for step, body in enumerate(itertools.cycle(self.bodies))
         )
 
@@ -104,6 +109,7 @@ def main() -> int:
         kinds = {
             "nothing collected": [body],
             "one collection a page": list(itertools.islice(collected(body), 400)),
+            "two collections a page": list(itertools.islice(collected_twice(body), 400)),
             "one NaN": [with_nan(body)],
             "one NaN, in a list": [with_nan_in_list(body)],
         }

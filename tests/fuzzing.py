@@ -36,7 +36,7 @@ _SNIPPETS = (
     *(b"NaN", b"+Inf", b"1e400", b"\\ud800", b"\xff\xfe", b"\xed\xa0\x80", b"\xef\xbb\xbf", b'"a":1,', b',"a":2'),
     *(b"{", b"}", b"[", b"]", b",", b":", b'"', b"\\", b"\x00", b"0", b"-", b".", b"e", b" ", b"\n", b"//", b"\xa0"),
 )
-_MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")\s*+:\s*+("(?:[^"\\]|\\.)*+"|[-+.\w]++|\[[^][{}"]*+\])')
+MEMBER = re.compile(rb'("(?:[^"\\]|\\.)*+")\s*+:\s*+("(?:[^"\\]|\\.)*+"|[-+.\w]++|\[[^][{}"]*+\])')
 
 _ITEM = re.compile(rb"(?<=[\[,])\s*+[-+.\w]++(?=\s*+[],])")
 
@@ -176,7 +176,7 @@ def _mark_byte_order(_draw: Random, body: bytes) -> bytes:
 
 def _some_member(draw: Random, body: bytes) -> re.Match[bytes] | None:
     """A member with a plain value, from a random place on."""
-    return _MEMBER.search(body, draw.randrange(len(body) + 1)) or _MEMBER.search(body)
+    return MEMBER.search(body, draw.randrange(len(body) + 1)) or MEMBER.search(body)
 
 
 _MUTATIONS: tuple[Callable[[Random, bytes], bytes], ...] = (

@@ -27,8 +27,6 @@ def make_container(
         time=moment,
         reader=reader,
         document=msgspec.json.encode(document),
-        names=tuple(values),
-        values=tuple(values.values()),
         kinds=bytes(map(_kind_of, values.values())),
     )
 

@@ -39,11 +39,15 @@ class Identity:
 class DocumentEncoder:
     """Makes one reader's documents. ``service`` is what is polled, ``target`` its address, ``tags`` fixed labels."""
 
+    __slots__ = ("_dataset", "_identity", "_plain", "_service", "_tags", "_target", "_variants")
+
     def __init__(self, identity: Identity, *, service: str, target: str, tags: Mapping[str, str]) -> None:
         self._identity = identity
         self._service = service
         self._target = target
         self._tags = tags
+        self._dataset = ""
+        self._plain = b""  # the metadata of a page of that dataset without labels: the one that most readers have
         self._variants: dict[tuple[str, tuple[tuple[str, str], ...]], bytes] = {}
 
     def encode(self, page: Page, values: Mapping[str, Any], *, time: int, duration: int, action: str = "") -> bytes:
@@ -52,17 +56,28 @@ class DocumentEncoder:
 
     def wrap(self, page: Page, values: bytes, *, time: int, duration: int, action: str = "") -> bytes:
         """The same for values that are already encoded, as an object with at least one member."""
-        happened = b'"event.action":"%b",' % action.encode() if action else b""
-        head = b'{"@timestamp":"%b","event.duration":%d,%b' % (timestamp(time).encode(), duration, happened)
+        seconds, micros = divmod(time, 1_000_000)
+        head = b'{"@timestamp":"%b%06dZ","event.duration":%d,' % (_second(seconds), micros, duration)
+        if action:
+            head += b'"event.action":"%b",' % action.encode()
         return head + self._metadata(page) + values[1:]
 
     def _metadata(self, page: Page) -> bytes:
         """The fields that are the same in every document of a page like this, encoded, with a comma behind."""
-        labels = {**self._tags, **page.labels} if page.labels is not NO_LABELS else self._tags
-        key = (page.dataset, tuple(labels.items()))
+        labels = page.labels
+        if labels is NO_LABELS and page.dataset == self._dataset:
+            return self._plain
+        if labels is not NO_LABELS:
+            return self._labelled(page.dataset, {**self._tags, **labels})
+        self._dataset = page.dataset
+        self._plain = _encode(self._fields(page.dataset, self._tags))[1:-1] + b","
+        return self._plain
+
+    def _labelled(self, dataset: str, labels: Mapping[str, str]) -> bytes:
+        key = (dataset, tuple(labels.items()))
         encoded = self._variants.get(key)
         if encoded is None:
-            encoded = _encode(self._fields(page.dataset, labels))[1:-1] + b","
+            encoded = _encode(self._fields(dataset, labels))[1:-1] + b","
             if len(self._variants) >= _VARIANTS_KEPT:
                 self._variants.clear()
             self._variants[key] = encoded
@@ -77,12 +92,7 @@ class DocumentEncoder:
         return {name: value for name, value in fields.items() if value}
 
 
-def timestamp(time: int) -> str:
-    """Microseconds since the epoch as ISO 8601 in UTC, six decimals always."""
-    return f"{_second(time // 1_000_000)}{time % 1_000_000:06d}Z"
-
-
 @functools.lru_cache(maxsize=16)
-def _second(seconds: int) -> str:
+def _second(seconds: int) -> bytes:
     """Told anew once per second, not once per document."""
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}."
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.".encode()

@@ -2,41 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-from .datatypes import Container, Kind, ListOf, Page, Reading, Scalar, weigh
+from .datatypes import Container, Kind, Page, Reading, make_container
 from .document import DocumentEncoder, Identity
 from .pages.classic import PREFIX as CLASSIC_PREFIX
 from .pages.columns import PageColumns
 from .pages.decode import decode
+from .pages.dimensions import Row
 from .pages.flatten import Limits
 from .pages.golang import GC_NAMES, Life, Observation, Pause, Runtime, event_id
 from .pages.knowledge import Knowledge
 from .pages.knowledge import decode as decode_knowledge
 from .pages.knowledge import encode as encode_knowledge
+from .pages.known_moulds import KnownMoulds, Taken
 from .pages.mapping import MappingSettings
 from .pages.memstats import is_counter
+from .pages.moulding import Rules
 from .pages.names import SHELTER, is_reserved
 from .pages.rates import Rates
-from .pages.shapes import Columns
 from .pages.shaping import Shaping, ShapingSettings
 from .pages.strict import Content, StrictDecoder
+from .pages.tally import News, Tally
 from .settings import Words
 
-_FIELDS_COUNTED = 1_000  # left-out values are counted by name up to here, the rest together
-_FIELDS_TOLD = 50
-_SHAPES_KEPT = 16
 _STREAMS_KEPT = 1_000
-_COLUMNS_KEPT = 256  # of kinds, counted by column; above it by kind
 _LABELLED = 50
-_OTHER = "_other"
+_STEPPED = "clock-stepped-back"
 
 _About = tuple[str, tuple[tuple[str, str], ...]]  # dataset and labels of a page
-News = tuple[str, dict[str, object]]  # an event and its fields, for the log
 
 
 def _usable_prefix(prefix: str | None) -> str | None:
@@ -81,6 +80,11 @@ class Interpreter:
     If it is ``lean``, pages whose shape is known go a short way; they become the same.
     """
 
+    __slots__ = (
+        *("_settings", "_identity", "_reader", "_target", "_interval", "_prefix", "_tally", "_shaping", "_documents"),
+        *("_runtime", "_decoder", "_moulds", "_columns", "_rates", "_last_time", "clock_steps", "restarts"),
+    )
+
     def __init__(
         self,
         settings: InterpreterSettings,
@@ -102,67 +106,96 @@ class Interpreter:
         self._target = target
         self._interval = int(interval * 1e6)
         self._prefix = f"{prefix}." if prefix else ""
+        self._tally = Tally()
         limits = _before_dimensions(settings)
-        self._shaping = Shaping(settings, map_file, self._prefix, self._leave_out, settings.limits.keys)
+        leave_out = self._tally.leave_out
+        shaping = Shaping(settings, map_file, self._prefix, leave_out, settings.limits.keys)
+        self._shaping = shaping if shaping else None  # of most readers, and then it would take much memory
         self._documents = DocumentEncoder(identity, service=service, target=target, tags=settings.tags)
         is_go = go_runtime if settings.go_runtime is None else settings.go_runtime
         self._runtime = Runtime(ship_history=settings.gc_history, by_size=settings.by_size) if is_go else None
         self._decoder = StrictDecoder(limits.string, with_rings=is_go, with_sizes=settings.by_size) if lean else None
-        gc_names = tuple(self._prefix + name for name in GC_NAMES) if is_go else ()
-        self._columns = PageColumns(prefix, limits, self._leave_out, gc_names=gc_names, cmdline=settings.cmdline)
-        self._is_plain = not (self._shaping or settings.rates or settings.cmdline)
+        rules = _rules(prefix, (limits.keys, limits.depth, limits.string, limits.list), is_go, settings.cmdline)
+        is_plain = not (self._shaping or settings.rates or settings.cmdline or settings.by_size)
+        self._moulds = KnownMoulds(rules, self._runtime) if lean and is_plain else None
+        self._columns = PageColumns(rules, limits, leave_out, self._moulds)
         self._rates: dict[_About, Rates] = {}
-        self._shapes: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._last_time = 0
-        self._news: list[News] = []
         self.clock_steps = 0
         self.restarts = 0
-        self.containers = 0
-        self.left_out: Counter[tuple[str, str]] = Counter()  # (name, reason)
-        self._kinds: Counter[bytes] = Counter()  # by the column of a container
+
+    @property
+    def containers(self) -> int:
+        """How many were made."""
+        return self._tally.containers
 
     @property
     def kinds(self) -> Counter[Kind]:
         """How many values there were of each kind."""
-        counted: Counter[Kind] = Counter()
-        for column, times in self._kinds.items():
-            for kind in set(column):
-                counted[Kind(kind)] += times * column.count(kind)
-        return counted
+        return self._tally.kinds
+
+    @property
+    def left_out(self) -> Counter[tuple[str, str]]:
+        """How many values were left out, by name and reason."""
+        return self._tally.left_out
 
     def interpret(self, reading: Reading) -> list[Container]:
         """The containers of a reading, the poll's own documents first.
 
         Raises InvalidPayload if a page is none; then nothing of the reading counts.
         """
-        pages = [(page, self._decode(page.body)) for page in reading.pages]
+        pages = reading.pages
+        if self._moulds and len(pages) == 1 and type(body := pages[0].body) is bytes:
+            taken = self._moulds.take(body)
+            if taken is not None:
+                return self._contain_taken(reading, pages[0], taken)
+        decoded = [(page, self._decode(page.body)) for page in pages]
         time, stepped = self._stamp(reading.time // 1000)
         made: list[Container] = []
         events: list[Container] = []
-        for page, content in pages:
+        for page, content in decoded:
             content.page, seen = self._runtime.read(content.page) if self._runtime else (content.page, None)
             action = self._judge(seen, stepped)
             if seen and seen.has_no_goal:
-                self._leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
-            about = (page.dataset, tuple(page.labels.items()))
+                self._tally.leave_out(self._prefix + "memstats.NextGC", "no_next_gc")
             if seen and self._settings.gc_events:
                 events += [self._event(page, pause) for pause in seen.pauses]
-            columns = self._columns.take(content)
-            if columns and self._is_plain:
-                made.append(self._contain_columns(page, columns, time=time, duration=reading.duration, action=action))
-                continue
-            values, kinds = self._columns.flatten(content, columns)
-            if self._settings.rates:
-                rates = self._rates_of(about).derive(values, reading.time, is_continuous=not action)
-                values.update(rates)
-                kinds.update(dict.fromkeys(rates, Kind.FLOAT))
-            for row in self._shaping.shape(about, values, kinds, time, is_continuous=not action):
+            for row in self._rows(page, content, reading.time, time, is_continuous=not action):
                 labelled = Page({}, page.dataset, {**page.labels, **row.labels}) if row.labels else page
                 document = self._documents.encode(
                     labelled, row.values, time=time, duration=reading.duration, action=action
                 )
-                made.append(self._contain(self._identity.next_id(time), time, document, row.values, row.kinds))
+                made.append(self._contain(self._identity.next_id(time), time, document, row.kinds))
         return made + events
+
+    def _contain_taken(self, reading: Reading, page: Page, taken: Taken) -> list[Container]:
+        """The containers of a page that went the shortest way."""
+        members, form, pauses = taken
+        time, stepped = self._stamp(reading.time // 1000)
+        action = _STEPPED if stepped else ""
+        document = self._documents.wrap(page, members, time=time, duration=reading.duration, action=action)
+        self._tally.count(form)
+        made = [make_container(self._identity.next_id(time), time, self._reader, document, form.kinds)]
+        if self._runtime and self._settings.gc_events:
+            first = self._runtime.collections - len(pauses[0]) + 1
+            made += [
+                self._event(page, Pause(number, end, duration))
+                for number, (duration, end) in enumerate(zip(*pauses, strict=True), first)
+            ]
+        return made
+
+    def _rows(self, page: Page, content: Content, read: int, time: int, *, is_continuous: bool) -> Sequence[Row]:
+        """What is shipped of a page, read at a time (nanoseconds) and stamped with another (microseconds)."""
+        columns = self._columns.take(content)
+        values, kinds = self._columns.flatten(content, columns)
+        about = (page.dataset, tuple(page.labels.items()))
+        if self._settings.rates:
+            rates = self._rates_of(about).derive(values, read, is_continuous=is_continuous)
+            values.update(rates)
+            kinds.update(dict.fromkeys(rates, Kind.FLOAT))
+        if self._shaping is None:
+            return [Row({}, values, kinds)] if values else []
+        return self._shaping.shape(about, values, kinds, time, is_continuous=is_continuous)
 
     def knowledge(self) -> bytes:
         """What an interpreter of the same target needs to go on after the last reading, in another process."""
@@ -176,7 +209,7 @@ class Interpreter:
         """
         known = decode_knowledge(knowledge) if knowledge else None
         if knowledge and known is None:
-            self._news.append(("knowledge of the time before is unusable", {}))
+            self._tally.news.append(("knowledge of the time before is unusable", {}))
         elif known is not None and known.target == self._target:
             self._last_time = known.last_time
             if self._runtime and known.runtime:
@@ -184,7 +217,9 @@ class Interpreter:
 
     def take_news(self) -> list[News]:
         """What an operator should hear of: a restart each time, a kind of value left out once, and few of them."""
-        news, self._news = self._news, []
+        news = self._tally.news
+        if news:
+            self._tally.news = []
         return news
 
     def _stamp(self, time: int) -> tuple[int, bool]:
@@ -202,9 +237,9 @@ class Interpreter:
         if seen and seen.life in (Life.RESTARTED, Life.UNKNOWN):
             self.restarts += 1
             told = {"life": seen.life.value, "pauses": len(seen.pauses), "lost": seen.lost}
-            self._news.append(("target restarted", told))
+            self._tally.news.append(("target restarted", told))
             return seen.life.value
-        return "clock-stepped-back" if stepped else ""
+        return _STEPPED if stepped else ""
 
     def _decode(self, body: bytes | Mapping[str, object]) -> Content:
         if self._decoder is None:
@@ -228,62 +263,19 @@ class Interpreter:
         about = Page({}, f"{page.dataset}.gc", page.labels)
         document = self._documents.encode(about, values, time=time, duration=pause.duration, action="gc")
         known = event_id(f"{self._identity.host} {self._target}", pause)
-        return self._contain(known, time, document, values, dict.fromkeys(values, Kind.INTEGER))
+        return self._contain(known, time, document, dict.fromkeys(values, Kind.INTEGER))
 
-    def _contain(
-        self, known: str, time: int, document: bytes, values: Mapping[str, Scalar | ListOf], kinds: Mapping[str, Kind]
-    ) -> Container:
-        names = tuple(values)
-        if names not in self._shapes and len(self._shapes) >= _SHAPES_KEPT:
-            self._shapes.clear()
+    def _contain(self, known: str, time: int, document: bytes, kinds: Mapping[str, Kind]) -> Container:
         column = bytes(kinds.values())
-        self._count(column)
-        return Container(
-            id=known,
-            time=time,
-            reader=self._reader,
-            document=document,
-            names=self._shapes.setdefault(names, names),  # one tuple for all pages of the same names
-            values=tuple(values.values()),
-            kinds=column,
-        )
-
-    def _contain_columns(self, page: Page, columns: Columns, *, time: int, duration: int, action: str) -> Container:
-        if self._shapes:
-            self._shapes.clear()  # the names of the general way, and most of what one reader takes of memory
-        names, values, kinds = columns.shape.names, columns.values, columns.kinds
-        members = columns.shape.encode(values)
-        document = self._documents.wrap(page, members, time=time, duration=duration, action=action)
-        self._count(kinds)
-        return Container(
-            id=self._identity.next_id(time),
-            time=time,
-            reader=self._reader,
-            document=document,
-            names=names,
-            values=tuple(values),
-            kinds=kinds,
-            weight=weigh(document, len(names), columns.weight),
-        )
-
-    def _count(self, column: bytes) -> None:
-        self.containers += 1
-        if column not in self._kinds and len(self._kinds) >= _COLUMNS_KEPT:
-            self._kinds = Counter({bytes([kind]): count for kind, count in self.kinds.items()})
-        self._kinds[column] += 1
-
-    def _leave_out(self, name: str, reason: str) -> None:
-        key = (name, reason)
-        if key not in self.left_out:
-            if len(self.left_out) >= _FIELDS_COUNTED:
-                key = (_OTHER, reason)
-            elif reason not in _EXPECTED and len(self.left_out) < _FIELDS_TOLD:
-                self._news.append(("value left out", {"name": name, "reason": reason}))
-        self.left_out[key] += 1
+        self._tally.count_column(column)
+        return make_container(known, time, self._reader, document, column)
 
 
-# Said of nearly every page of Go's; counted like the others, but nobody is told.
-_EXPECTED = {"not_asked_for", "array_of_objects", "null", "empty_object", "empty_array", "no_next_gc"}
+@functools.lru_cache(maxsize=256)
+def _rules(prefix: str, limits: tuple[int, int, int, int], is_go: bool, cmdline: bool) -> Rules:
+    """One for all readers whose settings say the same."""
+    gc_names = tuple(f"{prefix}.{name}" if prefix else name for name in GC_NAMES) if is_go else ()
+    return Rules(prefix, limits, gc_names, cmdline)
 
 
 def _before_dimensions(settings: InterpreterSettings) -> Limits:

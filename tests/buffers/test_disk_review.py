@@ -16,9 +16,9 @@ from contracts.buffer import ALL, ids, poll, wall
 from expvastic.buffer import BatchSettings, BufferSettings
 from expvastic.buffers.disk import DiskBuffer, inspect
 from expvastic.buffers.disk.files import SystemFiles
-from expvastic.buffers.disk.making import make_container as make_from_disk
 from expvastic.buffers.disk.reading import Clock
 from expvastic.datatypes import Container
+from expvastic.datatypes import make_container as make_quickly
 from expvastic.errors import StateError
 from expvastic.outcomes.ledger import Ledger
 from samples import make_container, make_containers
@@ -199,7 +199,7 @@ def test_what_comes_back_in_any_order_is_remembered_in_one_piece() -> None:
 
 def test_containers_are_made_as_their_class_makes_them() -> None:
     container = Container("id", 5, "app", b"{}", kinds=b"\3")
-    fast = make_from_disk("id", 5, "app", b"{}", b"\3")
+    fast = make_quickly("id", 5, "app", b"{}", b"\3")
 
     assert type(fast) is Container
     assert all(getattr(fast, name) == getattr(container, name) for name in Container.__dataclass_fields__)

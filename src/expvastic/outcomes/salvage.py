@@ -176,13 +176,13 @@ def _kind(raw: msgspec.Raw) -> str:
 def _without(container: Container, members: Members, taken: Iterable[str]) -> Container:
     """The container with a document that tells of some members as text.
 
-    Typed values that are decoded from a document when somebody asks would be the wrong ones of this; it has none.
+    Typed values are decoded from a document when somebody asks, and would be the wrong ones of this; it has none.
     """
     gone = {REFUSED, *taken}
     kept = [_member(name, raw) for name, raw in members.items() if name not in gone]
     entries = _told(members) + [_entry(name, raw) for name, raw in members.items() if name in gone and name != REFUSED]
     document = b"{%b}" % b",".join([*kept, _member(REFUSED, _encode(_bounded(entries)))])
-    return dataclasses.replace(container, document=document, kinds=container.kinds if container.names else b"")
+    return dataclasses.replace(container, document=document, kinds=b"")
 
 
 def _member(name: str, raw: msgspec.Raw | bytes) -> bytes:

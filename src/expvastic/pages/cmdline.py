@@ -1,9 +1,12 @@
-"""Command lines with what looks like a secret masked, by name and by shape."""
+"""Command lines: what tells one from another, and what is shipped: secrets are masked, by name and by shape."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
+
+import msgspec
 
 MASK = "***"
 
@@ -25,6 +28,26 @@ _SHAPES = re.compile(
     r"|\b(?=[A-Za-z0-9_-]*\d)(?=[A-Za-z0-9_-]*[A-Za-z])[A-Za-z0-9_-]{32,}\b",  # long and mixed: likely a key
     re.DOTALL,
 )
+
+_decode = msgspec.json.Decoder(list[str] | str).decode
+
+
+def digest_of_value(cmdline: object) -> bytes:
+    """What tells command lines apart without telling what is in them: there may be secrets."""
+    return hashlib.blake2b(repr(cmdline).encode(), digest_size=16).digest()
+
+
+def digest_of_text(cmdline: bytes, most: int) -> bytes | None:
+    """The same of its JSON text, which is empty if there is none; None if it is neither 1 to ``most``
+    arguments nor a text.
+    """
+    if not cmdline:
+        return digest_of_value(None)
+    try:
+        found = _decode(cmdline)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return digest_of_value(found) if isinstance(found, str) or 0 < len(found) <= most else None
 
 
 def mask(arguments: Sequence[str]) -> list[str]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..datatypes import Kind
 from .cmdline import mask
 from .flatten import Flattener, LeaveOut, Limits
-from .known_shapes import KnownShapes, Rules
+from .known_moulds import KnownMoulds
+from .known_shapes import KnownShapes
+from .moulding import Rules
 from .shapes import Columns
 from .strict import Content
 
@@ -19,19 +21,20 @@ Kinds = dict[str, Kind]
 class PageColumns:
     """Flattens one reader's pages, and learns their shapes.
 
-    ``gc_names`` are those of lists of pauses; ``cmdline`` says whether the command line is shipped.
+    ``rules`` are what the settings say, ``limits`` among them. ``moulds`` are shown the pages that none of them took.
     """
 
-    def __init__(
-        self, prefix: str, limits: Limits, leave_out: LeaveOut, *, gc_names: Collection[str], cmdline: bool
-    ) -> None:
+    __slots__ = ("_cmdline", "_flattener", "_gc_names", "_known", "_leave_out", "_moulds", "_ships_cmdline", "taken")
+
+    def __init__(self, rules: Rules, limits: Limits, leave_out: LeaveOut, moulds: KnownMoulds | None = None) -> None:
+        prefix = rules.prefix
         self._cmdline = f"{prefix}.cmdline" if prefix else "cmdline"
-        self._ships_cmdline = cmdline
-        self._gc_names = gc_names
+        self._ships_cmdline = rules.cmdline
+        self._gc_names = rules.gc_names
+        self._moulds = moulds
         self._leave_out = leave_out
         self._flattener = Flattener(prefix, leave_out, limits)
-        bounds = (limits.keys, limits.depth, limits.string, limits.list)
-        self._known = KnownShapes(Rules(prefix, bounds, tuple(gc_names), cmdline))
+        self._known = KnownShapes(rules)
         self.taken = 0  # pages that went the short way
 
     def take(self, content: Content) -> Columns | None:
@@ -41,6 +44,8 @@ class PageColumns:
             self.taken += 1
             for name, reason in columns.shape.left_out:
                 self._leave_out(name, reason)
+            if self._moulds:
+                self._moulds.learn(content, columns.shape.names, columns.values, columns.kinds)
         return columns
 
     def flatten(self, content: Content, columns: Columns | None) -> tuple[Values, Kinds]:
@@ -59,9 +64,14 @@ class PageColumns:
             del values[self._cmdline], kinds[self._cmdline]
             self._leave_out(self._cmdline, "not_asked_for")
         kinds.update((name, Kind.GC_LIST) for name in self._gc_names if kinds.get(name) is Kind.FLOAT_LIST)
-        if content.strict and self._known.learn(content, values, kinds):
+        if content.strict and self._learn(content, values, kinds):
             self._flattener.forget()
         return values, kinds
+
+    def _learn(self, content: Content, values: Values, kinds: Kinds) -> bool:
+        if self._moulds and self._moulds.learn(content, tuple(values), [*values.values()], bytes(kinds.values())):
+            return True
+        return self._known.learn(content, values, kinds)
 
     def _without_odd_cmdline(self, page: Mapping[str, object]) -> Mapping[str, object]:
         if not any(key.startswith("cmdline.") for key in page) and not isinstance(page.get("cmdline"), Mapping):

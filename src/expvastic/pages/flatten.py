@@ -43,6 +43,11 @@ class Limits(SettingsModel):
 class Flattener:
     """Flattens one reader's pages; keeps their names, nothing else."""
 
+    __slots__ = (
+        *("_prefix", "_leave_out", "_keys", "_depth", "_string", "_list_limit"),
+        *("_names", "_names_kept", "_shape", "_conflicts"),
+    )
+
     def __init__(self, prefix: str, leave_out: LeaveOut, limits: Limits | None = None) -> None:
         self._prefix = prefix
         self._leave_out = leave_out

@@ -7,6 +7,9 @@ program that was restarted and has already overtaken its predecessor's counters,
 the pause end that was seen last. If more pauses than the ring holds lie between two polls, nothing can be told: it is
 an unknown life, and all that the ring holds is new.
 
+Nearly every page only goes on with the life of the page before. That is told by comparing texts (``go_on``); whatever
+cannot be told so is looked at closely (``observe``).
+
 Source: documentation of runtime.MemStats, https://pkg.go.dev/runtime#MemStats.
 """
 
@@ -14,11 +17,14 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from .by_size import SizeClasses
+from .cmdline import digest_of_text, digest_of_value
 from .knowledge import RuntimeKnowledge
+from .ring_print import Pauses, RingPrint, read_rings
 from .rings import RING, Digest, Ring, digest_of
 
 GC_NAMES = ("memstats.PauseNs", "memstats.PauseEnd")
@@ -26,8 +32,11 @@ _UNSIGNED = 2**64  # above all numbers of Go's
 _NO_GOAL = 2**63  # with the collector switched off NextGC is 2^64 - 1, or a little less
 _Ring = Sequence[int] | Ring
 _Rings = tuple[_Ring, _Ring]
-_COUNTERS = ("TotalAlloc", "Mallocs", "Frees", "PauseTotalNs", "NumGC", "NumForcedGC")  # never fall in one life
-_NOT_SEEN = object()  # equal to no command line
+COUNTERS = ("NumGC", "TotalAlloc", "Mallocs", "Frees", "PauseTotalNs", "NumForcedGC")  # never fall in one life
+Counters = tuple[int, int, int, int, int, int]
+"""Their numbers, 0 for one that a page does not have."""
+
+NO_PAUSES: Pauses = ([], [])
 
 
 class Life(enum.StrEnum):
@@ -67,32 +76,88 @@ _NOTHING_NEW = Observation(Life.SAME)
 
 
 class Runtime:
-    """What is known of one target's life; ``observe`` compares, and remembers."""
+    """What is known of one target's life; ``observe`` and ``go_on`` compare, and remember."""
+
+    __slots__ = ("_cmdline", "_cmdline_text", "_counters", "_last_end", "_print", "_ship_history", "_sizes", "rings")
 
     def __init__(self, *, ship_history: bool = False, by_size: bool = False) -> None:
         self._ship_history = ship_history
         self._sizes = SizeClasses() if by_size else None
-        self._counters: dict[str, int] = {}
-        self._cmdline: object = None  # of the last page, with its digest
-        self._cmdline_digest = _digest(None)
-        self._collections = 0
+        self._counters: Counters | None = None
+        self._cmdline = digest_of_value(None)
+        self._cmdline_text = 0  # a hash of its text, if the last page was told by its text
         self._last_end = 0
+        self._print: RingPrint | None = None
         self.rings: Digest | None = None
         """Those of the last page, if they are known by their text."""
+
+    @property
+    def collections(self) -> int:
+        """How many there have been."""
+        return self._counters[0] if self._counters else 0
 
     @property
     def knowledge(self) -> RuntimeKnowledge:
         """What a successor needs to go on as if it had seen all pages itself."""
         sizes = self._sizes.seen if self._sizes else {}
-        return RuntimeKnowledge(self._counters, self._collections, self._last_end, self._cmdline_digest, sizes)
+        counters = dict(zip(COUNTERS, self._counters, strict=True)) if self._counters else {}
+        return RuntimeKnowledge(counters, self.collections, self._last_end, self._cmdline, sizes)
 
     def restore(self, knowledge: RuntimeKnowledge) -> None:
         """Go on where a predecessor ended."""
-        self._counters = knowledge.counters
-        self._collections, self._last_end = knowledge.collections, knowledge.last_end
-        self._cmdline, self._cmdline_digest, self.rings = _NOT_SEEN, knowledge.cmdline, None
+        self._counters = _counters(knowledge.counters) if knowledge.counters else None
+        self._last_end = knowledge.last_end
+        self._cmdline, self._print, self.rings = knowledge.cmdline, None, None
         if self._sizes:
             self._sizes.restore(knowledge.sizes)
+
+    def go_on(self, counters: Counters, cmdline: bytes, rings: bytes, most: int) -> Pauses | None:
+        """The new pauses of a page, by the texts of its command line and its rings; None if it must be observed.
+
+        Then nothing of it is remembered. So it is if the life is not the same, if there are more pauses or arguments
+        than ``most``, or if a text is not what it should be.
+        """
+        seen = self._counters
+        if seen is None or any(map(operator.lt, counters, seen)):
+            return None
+        new = counters[0] - seen[0]
+        known = self._print
+        if known is not None and hash(cmdline) != self._cmdline_text:
+            return None
+        if known is not None and not new:
+            if not known.holds(rings):
+                return None
+            self._counters = counters
+            return NO_PAUSES
+        if not 0 <= new < min(most + 1, RING):
+            return None
+        if known is not None and (found := known.advance(rings, new, counters[0])):
+            pauses, self._print = found
+            self._last_end = pauses[1][-1]
+        else:
+            read = self._read_on(counters[0], new, cmdline, rings, most)
+            if read is None:
+                return None
+            pauses = read
+        self._counters, self.rings = counters, None
+        return pauses
+
+    def _read_on(self, collections: int, new: int, cmdline: bytes, text: bytes, most: int) -> Pauses | None:
+        """The same, with all that the texts hold."""
+        if self._print is None and digest_of_text(cmdline, most) != self._cmdline:
+            return None
+        read = read_rings(text, collections)
+        if read is None:
+            return None
+        durations, ends, known = read
+        before = collections - new
+        if before and ends[(before - 1) % RING] != self._last_end:
+            return None
+        self._cmdline_text, self._print = hash(cmdline), known
+        if collections:
+            self._last_end = ends[(collections - 1) % RING]
+        places = [number % RING for number in range(before, collections)]
+        return [durations[place] for place in places], [ends[place] for place in places]
 
     def read(self, page: Mapping[str, object]) -> tuple[Mapping[str, object], Observation | None]:
         """The page with the new pauses in the place of the rings, and what was seen; as it is if it is not Go's."""
@@ -123,37 +188,34 @@ class Runtime:
         collections = memstats.get("NumGC")
         if rings is None or type(collections) is not int or not 0 <= collections < _UNSIGNED:
             return None
-        counters = {
-            name: value for name in _COUNTERS if type(value := memstats.get(name)) is int and 0 <= value < _UNSIGNED
-        }
-        digest = self._cmdline_digest if cmdline == self._cmdline else _digest(cmdline)
+        counters = _counters(memstats)
+        digest = digest_of_value(cmdline)
         known = _digest_of(rings)
-        is_moved = known is None or known != self.rings or collections != self._collections
-        life = self._compare(counters, digest, collections, rings[1] if is_moved else None)
+        is_moved = known is None or known != self.rings or collections != self.collections
+        life = self._compare(counters, digest, rings[1] if is_moved else None)
         observation = self._observation(life, collections, rings)
-        self._counters, self._collections, self.rings = counters, collections, known
-        self._cmdline, self._cmdline_digest = cmdline, digest
+        self._counters, self.rings, self._cmdline = counters, known, digest
+        self._print = None
         if is_moved:
             self._last_end = rings[1][(collections - 1) % RING] if collections else 0
         return observation
 
-    def _compare(self, counters: Mapping[str, int], cmdline: bytes, collections: int, ends: _Ring | None) -> Life:
-        if not self._counters:
+    def _compare(self, counters: Counters, cmdline: bytes, ends: _Ring | None) -> Life:
+        seen = self._counters
+        if seen is None:
             return Life.FIRST
-        if cmdline != self._cmdline_digest or any(
-            counters.get(name, 0) < seen for name, seen in self._counters.items()
-        ):
+        if cmdline != self._cmdline or any(map(operator.lt, counters, seen)):
             return Life.RESTARTED
-        if collections - self._collections >= RING:
+        if counters[0] - seen[0] >= RING:
             return Life.UNKNOWN
-        if ends and self._collections and ends[(self._collections - 1) % RING] != self._last_end:
+        if ends and seen[0] and ends[(seen[0] - 1) % RING] != self._last_end:
             return Life.RESTARTED
         return Life.SAME
 
     def _observation(self, life: Life, collections: int, rings: _Rings) -> Observation:
         held = min(collections, RING)
         match life:
-            case Life.SAME if collections == self._collections:
+            case Life.SAME if collections == self.collections:
                 return _NOTHING_NEW
             case Life.FIRST if not self._ship_history:
                 return Observation(life, before=collections)
@@ -162,15 +224,15 @@ class Runtime:
             case Life.RESTARTED:
                 return Observation(life, _newest(held, collections, rings), lost=collections - held)
             case Life.UNKNOWN:
-                gap = collections - self._collections
+                gap = collections - self.collections
                 return Observation(life, _newest(held, collections, rings), lost=gap - held)
             case Life.SAME:
-                return Observation(life, _newest(collections - self._collections, collections, rings))
+                return Observation(life, _newest(collections - self.collections, collections, rings))
 
 
-def _digest(cmdline: object) -> bytes:
-    """What tells command lines apart without telling what is in them: there may be secrets."""
-    return hashlib.blake2b(repr(cmdline).encode(), digest_size=16).digest()
+def _counters(memstats: Mapping[str, object]) -> Counters:
+    found = [memstats.get(name) for name in COUNTERS]
+    return tuple(value if type(value) is int and 0 <= value < _UNSIGNED else 0 for value in found)  # type: ignore[return-value]
 
 
 def _rewritten(memstats: Mapping[str, object], observation: Observation) -> dict[str, object]:

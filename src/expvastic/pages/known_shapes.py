@@ -1,13 +1,17 @@
-"""Which shapes one reader's pages have: learned when seen twice, forgotten when they do not come again."""
+"""Which shapes one reader's pages have: learned when seen twice, forgotten when they do not come again.
+
+What one reader has learned, others with the same rules find by the quick key.
+"""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..datatypes import Kind
 from .flatten import find_conflicts, make_name
+from .moulding import Rules
 from .shapes import Columns, Level, OtherShape, Shape, why_left_out
 from .strict import Content
 
@@ -15,32 +19,26 @@ _COLUMNS_KEPT = 50_000  # of all shapes of the process; what is above goes the g
 _SHAPES_KEPT = 8  # of one reader
 _SEEN_KEPT = 16
 _MISSES = 8  # so often running a shape may be expected, and another come
-_FEWEST_BETWEEN, _MOST_BETWEEN = 8, 1_024  # pages between two shapes that are learned: building one takes time
+_FEWEST_BETWEEN, _MOST_BETWEEN = 2, 1_024  # pages between two shapes that are learned: building one takes time
 
 # The numbers of keys of a page and of its memstats, and whether it is marked: quickly told, and nearly always enough.
 _Key = tuple[int, int, bool]
 
 
-class Rules(NamedTuple):
-    """All that the settings have to say about what a shape is: ``cmdline`` is whether that is shipped."""
-
-    prefix: str
-    limits: tuple[int, int, int, int]  # keys, depth, texts, lists
-    gc_names: tuple[str, ...]
-    cmdline: bool
-
-
 _all: weakref.WeakValueDictionary[tuple[Rules, object, int | None], Shape] = weakref.WeakValueDictionary()
+_latest: weakref.WeakValueDictionary[tuple[Rules, _Key], Shape] = weakref.WeakValueDictionary()
 
 
 class KnownShapes:
     """The shapes that one reader's pages have."""
 
+    __slots__ = ("_misses", "_pages", "_rules", "_seen", "_shapes", "_wait")
+
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._shapes: dict[_Key, Shape] = {}
         self._misses: dict[_Key, int] = {}
-        self._seen: set[int] = set()
+        self._seen: tuple[int, ...] = ()
         self._pages = 0  # since a shape was learned
         self._wait = 0
 
@@ -48,7 +46,7 @@ class KnownShapes:
         """The page's columns, if it has a shape that is known."""
         self._pages += 1
         key = _key(content)
-        shape = self._shapes.get(key)
+        shape = self._shapes.get(key) or self._find(key)
         if shape is None:
             return None
         try:
@@ -56,6 +54,7 @@ class KnownShapes:
         except OtherShape:
             self._miss(key)
             return None
+        self._shapes[key] = shape
         if key in self._misses:
             del self._misses[key]
         return columns
@@ -64,9 +63,7 @@ class KnownShapes:
         """Keep in mind the shape of a page that became these values; whether it is known from now on."""
         names = hash(tuple(values))
         if names not in self._seen or self._pages <= self._wait:
-            if len(self._seen) >= _SEEN_KEPT:
-                self._seen.clear()
-            self._seen.add(names)
+            self._seen = (names, *self._seen)[:_SEEN_KEPT]
             return False
         is_rare = self._pages > 2 * _MOST_BETWEEN
         self._wait = _FEWEST_BETWEEN if is_rare else min(max(2 * self._wait, _FEWEST_BETWEEN), _MOST_BETWEEN)
@@ -76,13 +73,21 @@ class KnownShapes:
             return False
         if len(self._shapes) >= _SHAPES_KEPT:
             self._shapes.clear()
-        self._shapes[_key(content)] = shape
+        key = _key(content)
+        self._shapes[key] = _latest[self._rules, key] = shape
+        self._misses.pop(key, None)
         return True
 
+    def _find(self, key: _Key) -> Shape | None:
+        """One that another reader has learned, unless those of this key do not come again."""
+        return _latest.get((self._rules, key)) if self._misses.get(key, 0) < _MISSES else None
+
     def _miss(self, key: _Key) -> None:
+        if len(self._misses) > 2 * _SHAPES_KEPT:
+            self._misses.clear()
         misses = self._misses[key] = self._misses.get(key, 0) + 1
         if misses >= _MISSES:
-            del self._shapes[key], self._misses[key]
+            self._shapes.pop(key, None)
 
 
 def _key(content: Content) -> _Key:

@@ -25,10 +25,15 @@ class Ring:
         self.text = text
         self._numbers = numbers
 
-    def __getitem__(self, place: int) -> int:
+    @property
+    def numbers(self) -> list[int]:
+        """All of them, by place."""
         if self._numbers is None:
             self._numbers = _decode(self.text)
-        return self._numbers[place]
+        return self._numbers
+
+    def __getitem__(self, place: int) -> int:
+        return self.numbers[place]
 
 
 def digest_of(durations: bytes, ends: bytes) -> Digest:

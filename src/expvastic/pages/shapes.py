@@ -12,14 +12,11 @@ Shapes hold no values, and are shared by all readers in the process whose settin
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, NamedTuple
 
-import msgspec
-
-from ..datatypes import ITEM_WEIGHT, TEXT_WEIGHT, Kind, ListOf, Scalar
+from ..datatypes import Kind, ListOf, Scalar
 from .strict import NOT_FINITE, Content
 
 _LARGEST = sys.float_info.max
@@ -33,7 +30,6 @@ _KINDS: dict[type, int] = {
 }
 _SCALARS = {int, float, str, bool}
 _NUMBERS = {int, float}
-_encode = msgspec.json.Encoder().encode
 
 
 class OtherShape(Exception):
@@ -49,22 +45,19 @@ class Level:
 
 
 class _Pattern(NamedTuple):
-    """What the types in a column say: kinds, where texts and lists are."""
+    """What the types in a column say: kinds, and where lists are."""
 
     kinds: bytes
-    texts: Callable[[Sequence[Any]], Sequence[str]] | None
     lists: tuple[int, ...]
-    weight: int
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """A flattened page. ``weight`` is what texts and lists add to a container's."""
+    """A flattened page."""
 
     shape: Shape
     values: Sequence[Scalar | ListOf]
     kinds: bytes
-    weight: int
 
     def as_dicts(self) -> tuple[dict[str, Any], dict[str, Kind]]:
         """The values and kinds by name, as the flattener has them."""
@@ -84,14 +77,11 @@ class Shape:
     gc_names: Collection[str]
     list_limit: int
     text_limit: int
-    encode: Callable[[Sequence[Any]], bytes] = field(init=False)
-    """The JSON object of a column of values."""
     _patterns: dict[tuple[type, ...], _Pattern] = field(init=False, default_factory=dict)
-    _last: tuple[tuple[type, ...], _Pattern] = field(init=False, default=((), _Pattern(b"", None, (), 0)))
+    _last: tuple[tuple[type, ...], _Pattern] = field(init=False, default=((), _Pattern(b"", ())))
     _pauses: frozenset[int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.encode = _document_encoder(self.names)
         self._pauses = frozenset(place for place, name in enumerate(self.names) if name in self.gc_names)
 
     def columns(self, content: Content) -> Columns:
@@ -111,13 +101,7 @@ class Shape:
             raise OtherShape from None
         if content.marked and NOT_FINITE in values:
             raise OtherShape
-        kinds, weight = pattern.kinds, pattern.weight
-        if pattern.texts:
-            weight += sum(map(len, pattern.texts(values)))
-        if pattern.lists:
-            kinds, heavier = self._look_at_lists(pattern, values)
-            weight += heavier
-        return Columns(self, values, kinds, weight)
+        return Columns(self, values, self._look_at_lists(pattern, values) if pattern.lists else pattern.kinds)
 
     def _find_pattern(self, types: tuple[type, ...]) -> _Pattern:
         pattern = self._patterns.get(types) or self._make_pattern(types)
@@ -126,21 +110,18 @@ class Shape:
 
     def _make_pattern(self, types: tuple[type, ...]) -> _Pattern:
         kinds = bytes([_KINDS[type_] for type_ in types])
-        texts = [place for place, type_ in enumerate(types) if type_ is str]
         lists = tuple(place for place, type_ in enumerate(types) if type_ is list)
-        pattern = _Pattern(kinds, _getter(texts), lists, TEXT_WEIGHT * (len(texts) + len(lists)))
+        pattern = _Pattern(kinds, lists)
         if len(self._patterns) < _PATTERNS_KEPT:
             self._patterns[types] = pattern
         return pattern
 
-    def _look_at_lists(self, pattern: _Pattern, values: Sequence[Any]) -> tuple[bytes, int]:
-        kinds, weight = bytearray(pattern.kinds), 0
+    def _look_at_lists(self, pattern: _Pattern, values: Sequence[Any]) -> bytes:
+        kinds = bytearray(pattern.kinds)
         for place in pattern.lists:
-            items = values[place]
-            kind = _kind_of_list(items, self.list_limit, self.text_limit)
+            kind = _kind_of_list(values[place], self.list_limit, self.text_limit)
             kinds[place] = Kind.GC_LIST if kind is Kind.FLOAT_LIST and place in self._pauses else kind
-            weight += ITEM_WEIGHT * len(items)
-        return bytes(kinds), weight
+        return bytes(kinds)
 
     def _check_shipped(self, value: object) -> None:
         if type(value) is list:
@@ -204,22 +185,3 @@ def _kind_of_list(items: Sequence[Any], list_limit: int, text_limit: int) -> Kin
     if not types <= _NUMBERS or not -_LARGEST <= min(items) <= max(items) <= _LARGEST:
         raise OtherShape
     return Kind.FLOAT_LIST
-
-
-def _getter(places: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[str]] | None:
-    if len(places) == 1:
-        only = places[0]
-        return lambda values: (values[only],)
-    return itemgetter(*places) if places else None
-
-
-def _document_encoder(names: Sequence[str]) -> Callable[[Sequence[Any]], bytes]:
-    """Encodes values below these names; a type with the names encoded is quicker than a mapping."""
-    fields = [f"f{place}" for place in range(len(names))]
-    try:
-        document = msgspec.defstruct(
-            "Document", [(name, Any) for name in fields], rename=dict(zip(fields, names, strict=True)), gc=False
-        )
-    except ValueError:  # a name that must be escaped
-        return lambda values: _encode(dict(zip(names, values, strict=True)))
-    return lambda values: _encode(document(*values))

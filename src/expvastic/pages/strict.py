@@ -17,7 +17,7 @@ import math
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -26,9 +26,9 @@ from .decode import decode, decode_refused
 from .rings import Digest, Ring, digest_of, read_ring
 
 NOT_FINITE = f"x{secrets.token_hex(16)}"  # in the place of NaN and infinities
-_CUT = f"y{secrets.token_hex(16)}"  # in the place of a list
-_CUT_JSON, _NOT_FINITE_JSON = f'"{_CUT}"'.encode(), f':"{NOT_FINITE}"'.encode()
-_NO_NUMBER = re.compile(rb":\s*+[-+]?(?:NaN|Inf(?:inity)?)(?=[\s,}])")
+CUT = f"y{secrets.token_hex(16)}"  # in the place of a list
+CUT_JSON, NOT_FINITE_JSON = f'"{CUT}"'.encode(), f':"{NOT_FINITE}"'.encode()
+NO_NUMBER = re.compile(rb":\s*+[-+]?(?:NaN|Inf(?:inity)?)(?=[\s,}])")
 _SOME_OBJECTS: list[dict[str, object]] = [{}]
 _LEVELS = 6  # of objects within objects; deeper pages are decoded without bounds
 _DEEPEST = 100  # levels that settings can ask for
@@ -52,13 +52,19 @@ class Content:
 
     If it is ``strict``, it was made of JSON, and is nobody else's; numbers that are not finite are there as the text
     NOT_FINITE if it is ``marked``. If it is ``bound`` as well, its texts (those in lists aside) are no longer than the
-    limit, and its integers fit in 64 bits.
+    limit, and its integers fit in 64 bits. ``decoded`` is the page as it came, whatever becomes of it; it came in
+    ``body``, if it is strict.
     """
 
     page: Mapping[str, object]
     strict: bool = False
     bound: bool = False
     marked: bool = False
+    body: bytes = b""
+    decoded: Mapping[str, object] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.decoded = self.page
 
     def without_marks(self) -> Mapping[str, object]:
         """The page as the general decoder has it."""
@@ -81,6 +87,8 @@ class StrictDecoder:
     ``with_sizes`` that ``BySize`` is of interest.
     """
 
+    __slots__ = ("_decode_bound", "_loose_for", "_with_rings", "_with_sizes")
+
     def __init__(self, text_limit: int, *, with_rings: bool = False, with_sizes: bool = False) -> None:
         self._decode_bound = _bound_decoder(text_limit)
         self._with_rings = with_rings
@@ -99,13 +107,14 @@ class StrictDecoder:
             if content is None and excerpt and (page := decode_refused(text)):
                 content = Content(page)
             if content and (excerpt is None or _put_back(excerpt, content.page, known)):
+                content.body = body if content.strict else b""
                 return content
         return Content(decode(body))
 
     def _try(self, body: bytes) -> Content | None:
         content = self._parse(body)
         if content is None and (b"NaN" in body or b"Inf" in body):
-            body, found = _NO_NUMBER.subn(_NOT_FINITE_JSON, body)
+            body, found = NO_NUMBER.subn(NOT_FINITE_JSON, body)
             content = self._parse(body, marked=True) if found else None
             if content and not _is_command_line(content.page.get("cmdline", [])):
                 return None  # compared from page to page, and NaN is not even equal to itself
@@ -140,7 +149,7 @@ def _cut(body: bytes, with_sizes: bool) -> _Excerpt | None:
     parts = [body[:durations], body[after_durations:ends]]
     parts += [body[after_ends:sizes], body[after_sizes:]] if after_sizes else [body[after_ends:]]
     return _Excerpt(
-        _CUT_JSON.join(parts),
+        CUT_JSON.join(parts),
         body[durations:after_durations],
         body[ends:after_ends],
         body[sizes:after_sizes] if after_sizes else b"",
@@ -150,7 +159,7 @@ def _cut(body: bytes, with_sizes: bool) -> _Excerpt | None:
 def _put_back(excerpt: _Excerpt, page: Mapping[str, object], known: Digest | None) -> bool:
     """Give the page its lists, as what they are known to be; False if they are anything else, or elsewhere."""
     memstats = page.get("memstats")
-    if type(memstats) is not dict or memstats.get("PauseNs") != _CUT or memstats.get("PauseEnd") != _CUT:
+    if type(memstats) is not dict or memstats.get("PauseNs") != CUT or memstats.get("PauseEnd") != CUT:
         return False
     collections = memstats.get("NumGC")
     if type(collections) is not int or not 0 <= collections < _UNSIGNED:
@@ -159,7 +168,7 @@ def _put_back(excerpt: _Excerpt, page: Mapping[str, object], known: Digest | Non
     if rings is None:
         return False
     if excerpt.sizes:
-        if memstats.get("BySize") != _CUT or not _are_objects(excerpt.sizes):
+        if memstats.get("BySize") != CUT or not _are_objects(excerpt.sizes):
             return False
         memstats["BySize"] = _SOME_OBJECTS
     memstats["PauseNs"], memstats["PauseEnd"] = rings

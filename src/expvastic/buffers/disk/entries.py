@@ -14,8 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from isal import isal_zlib
 
-from ...datatypes import Container, Poll
-from .making import make_container
+from ...datatypes import Container, Poll, make_container
 
 SEGMENT_MAGIC = b"\xe7vastsg\n"
 VERSION = 1
