@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 
 import pytest
 
@@ -80,7 +79,7 @@ def test_a_meaning_is_one_short_sentence_of_its_own(name: str) -> None:
 def test_facts_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         FIELDS["Alloc"] = FIELDS["Sys"]  # type: ignore[index]
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         FIELDS["Alloc"].kind = "counter"  # type: ignore[misc]
 
 
