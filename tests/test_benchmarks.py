@@ -25,7 +25,8 @@ from measuring.contestants import COLLECTOR, DISK, FLOOR, GO, MEMORY, TELEGRAF, 
 from measuring.musts import Measured, Must, musts
 from measuring.own_part import Books
 from measuring.soaking import Sample
-from measuring.window import Scene
+from measuring.tables import of_costs
+from measuring.window import Cost, Scene
 
 SCENE = Scene(Path("/nowhere"), targets=3)
 FAKE_PEER = Path(__file__).resolve().parent / "fake_peer.py"
@@ -149,6 +150,23 @@ def test_a_row_says_whether_it_is_reached(measured: float, is_least: bool, verdi
     limits = (0.2, 0.4) if is_least else (0.4, 0.2)
 
     assert Must("row", *limits, measured, is_least=is_least).verdict == verdict
+
+
+def test_a_cost_beside_a_growing_backlog_is_no_cost() -> None:
+    steady = Cost(100.0, 0.1, 0.1, 1000.0, 990.0, *[0.0] * 9)
+    behind = replace(steady, cpu_per_poll=9000.0, polls=10.0)
+    seen = Measured({"paced-10k": {GO: behind, MEMORY: steady}, "closed-10k": {GO: steady, MEMORY: behind}})
+
+    verdicts = {must.row: must.verdict for must in musts(seen, 1000)}
+    printed = of_costs(seen.costs["paced-10k"], ("µs CPU/poll",), GO)
+
+    assert verdicts["CPU per poll, 1,000 targets at 1 s, ratio to Go"] == "unsteady"
+    assert verdicts["closed loop, polls per core-second, ratio to Go"] == "unsteady"
+    assert printed.count("unsteady") == 2
+
+
+def test_an_aim_alone_can_be_missed() -> None:
+    assert Must("row", float("nan"), 0, 1).verdict == "aim not met"
 
 
 def test_what_was_not_measured_is_said_to_be_so() -> None:

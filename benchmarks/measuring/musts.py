@@ -27,7 +27,9 @@ class Measured:
         return getattr(self.costs.get(section, {}).get(contestant), name, math.nan)
 
     def ratio(self, section: str, contestant: str) -> float:
-        """Of CPU per poll, to the baseline's."""
+        """Of CPU per poll, to the baseline's; ``inf`` if either had a backlog that grew or shrank."""
+        if not all(cost.is_steady for name, cost in self.costs.get(section, {}).items() if name in (contestant, GO)):
+            return math.inf
         return self.of(section, contestant, "cpu_per_poll") / self.of(section, GO, "cpu_per_poll")
 
     def first_poll(self, readers: int) -> float:
@@ -53,9 +55,13 @@ class Must:
         """In a word."""
         if math.isnan(self.measured):
             return "not measured"
+        if math.isinf(self.measured) or (not self.measured and self.is_least):
+            return "unsteady"
         if self._reaches(self.aim):
             return "aim met"
-        return "met" if math.isnan(self.must) or self._reaches(self.must) else "NOT MET"
+        if math.isnan(self.must):
+            return "aim not met"
+        return "met" if self._reaches(self.must) else "NOT MET"
 
     def _reaches(self, limit: float) -> bool:
         return self.measured >= limit if self.is_least else self.measured <= limit

@@ -35,12 +35,16 @@ def spell(number: float, places: int) -> str:
 
 
 def of_costs(rows: Mapping[str, Cost], columns: Sequence[str], baseline: str) -> str:
-    """A row for each, with the ratio of its first column's number to the baseline's."""
+    """A row for each, with the ratio of its first column's number to the baseline's.
+
+    Where a backlog grew or shrank, CPU per poll is no cost of anything, and there is none.
+    """
     measure = "cores" if columns[0] == "% of a core" else "cpu_per_poll"
-    base = getattr(rows.get(baseline), measure, math.nan)
+    base = getattr(rows[baseline], measure) if baseline in rows else math.nan
     lines = [["", *columns, "ratio"]]
     for name, cost in rows.items():
-        ratio = spell(getattr(cost, measure) / base, 2)
+        is_sound = measure == "cores" or (cost.is_steady and baseline in rows and rows[baseline].is_steady)
+        ratio = spell(getattr(cost, measure) / base, 2) if is_sound else "unsteady"
         lines.append([name, *(COLUMNS[column](cost) for column in columns), ratio])
     return markdown(lines)
 

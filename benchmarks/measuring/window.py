@@ -16,6 +16,8 @@ from . import go_parts
 from .own_part import Books
 from .processes import Process, await_file
 
+_UNSTEADY = 0.1  # of the polls, too many or too few delivered: a backlog grows or shrinks
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -63,6 +65,11 @@ class Cost:
     wake_ups: float  # per second
     first_poll: float  # milliseconds from the start of the process to the first page
     first_ack: float  # to the first acknowledgement
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether what was delivered is what was read, so that the cost of the one is that of the other."""
+        return abs(self.polls - self.reads) <= _UNSTEADY * self.reads
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ def _watch(scene: Scene, contestant: Contestant, around: Stage, polling: Process
         helpers=spent.helpers / spent.time,
         reads=spent.served / spent.time,
         polls=delivered / spent.time,
-        missed=_missed(scene, spent, books.missed if books else None),
+        missed=_missed(scene, spent, polling, books),
         lag_p50=arrived.get("lag_p50", math.nan),
         lag_p99=arrived.get("lag_p99", math.nan),
         memory_first=math.nan,
@@ -214,12 +221,13 @@ def _await_bulk(scene: Scene, contestant: Contestant, around: Stage) -> None:
         time.sleep(0.01)
 
 
-def _missed(scene: Scene, spent: _Marks, told: int | None) -> float:
+def _missed(scene: Scene, spent: _Marks, polling: Process, books: Books | None) -> float:
     """Per cent: by its own count since the start where it has one; else what was not served, to a poll or two."""
     if not scene.interval:
         return math.nan
-    scheduled = scene.targets * spent.time / scene.interval
-    absent = told if told is not None else scheduled - spent.served
+    took = time.monotonic() - polling.started if books else spent.time
+    scheduled = scene.targets * took / scene.interval
+    absent = books.missed if books else scheduled - spent.served
     return max(0.0, 100 * absent / scheduled)
 
 
