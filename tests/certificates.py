@@ -57,6 +57,11 @@ class Authority:
             context.verify_mode = ssl.CERT_REQUIRED
         return context
 
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Let a server that is at work show another certificate of this authority from now on."""
+        self._server = self._authority.issue_cert(*LOOPBACK)
+        self._server.configure_cert(context)
+
     def client_files(self) -> tuple[str, str]:
         """Files with a client's certificate and key."""
         client = self._authority.issue_cert("client.example")

@@ -158,6 +158,56 @@ async def test_a_renewed_certificate_is_taken_up_after_a_failed_poll(authority: 
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("pinned", [{}, {"fingerprint": "authority"}])
+async def test_a_server_may_renew_its_certificate_while_it_is_polled(
+    authority: Authority, pinned: dict[str, str]
+) -> None:
+    settings = {"fingerprint": authority.own_fingerprint} if pinned else {"ca_file": authority.ca_file}
+    context = authority.server(shown=authority) if pinned else authority.server()
+    async with ScriptedServer(Answer(), tls=context) as server, fetching(server.url, **settings) as fetcher:
+        await fetcher.fetch()
+        authority.renew(context)
+        await fetcher.fetch()
+        kept = server.connections
+        await server.drop_connections()
+        await fetcher.fetch()
+
+    assert (kept, server.connections) == (1, 2)
+
+
+async def test_a_renewed_certificate_that_is_not_the_pinned_one_is_not_trusted(authority: Authority) -> None:
+    context = authority.server()
+    pinned = authority.fingerprint
+    async with (
+        ScriptedServer(Answer(close=True), tls=context) as server,
+        fetching(server.url, fingerprint=pinned) as fetcher,
+    ):
+        await fetcher.fetch()
+        authority.renew(context)
+        error = await failure_of(fetcher)
+
+    assert error.reason == "tls"
+    assert len(server.requests) == 1
+
+
+async def test_a_server_s_new_authority_is_trusted_as_soon_as_the_file_names_it(
+    authority: Authority, tmp_path: Path
+) -> None:
+    context, other = authority.server(), Authority(tmp_path, "other")
+    async with (
+        ScriptedServer(Answer(close=True), tls=context) as server,
+        fetching(server.url, ca_file=authority.ca_file) as fetcher,
+    ):
+        await fetcher.fetch()
+        other.renew(context)
+        error = await failure_of(fetcher)
+        Path(authority.ca_file).write_bytes(_read(other.ca_file) * 2)
+        await fetcher.fetch()
+
+    assert error.reason == "tls"
+    assert len(server.requests) == 2
+
+
 def _both_in_one(authority: Authority) -> bytes:
     """A client's certificate and its key."""
     return b"".join(map(_read, authority.client_files()))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import gzip
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -142,25 +144,48 @@ async def test_a_server_that_closes_after_each_answer_is_connected_to_each_time(
     assert server.connections == 20
 
 
-async def test_thousands_of_connections_leave_no_socket_and_no_task_behind() -> None:
-    turns = [Answer(PAGE, close=True), Answer(status=500), Raw(OK), Raw(b"garbage")]
+async def test_thousands_of_connections_leave_no_socket_no_task_and_no_memory_behind() -> None:
+    packed = gzip.compress(PAGE)
+    turns = [
+        Answer(PAGE, close=True),
+        Answer(packed, headers={"content-encoding": "gzip"}, chunk=20, close=True),
+        Answer(status=500),
+        Raw(b""),
+        Raw(OK),
+        Raw(b"garbage"),
+        Raw(Answer(PAGE).encode()[:-9]),
+        Raw(Answer(PAGE, chunk=50).encode()[:-9], "reset"),
+    ]
 
     def respond(request: Request) -> Answer | Raw:
         return turns[request.connection % len(turns)]
 
     async with ScriptedServer(respond) as server, fetching(server.url) as fetcher:
-        for number in range(3000):
-            with contextlib.suppress(ReadError):
-                await fetcher.fetch()
-            server.requests.clear()
-            if number == 20:
-                before = await _open_files(server)
-        after = await _open_files(server)
+        await _churn(server, fetcher, 1_000)
+        files = await _open_files(server)
+        tracemalloc.start()
+        try:
+            await _churn(server, fetcher, 1_000)
+            before, _ = tracemalloc.get_traced_memory()
+            await _churn(server, fetcher, 1_000)
+            after, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        left = await _open_files(server)
         tasks = asyncio.all_tasks()
 
-    assert server.connections == 3000
-    assert after <= before
+    assert server.connections == 3_000
+    assert left <= files
     assert len(tasks) <= 2  # this one, and the one that serves
+    assert after - before < 50_000
+
+
+async def _churn(server: ScriptedServer, fetcher: AnyFetcher, times: int) -> None:
+    for _ in range(times):
+        with contextlib.suppress(ReadError):
+            await fetcher.fetch()
+        server.requests.clear()
+    gc.collect()
 
 
 async def _open_files(server: ScriptedServer) -> int:
@@ -196,9 +221,24 @@ async def _cancel_after(turns: int, fetcher: AnyFetcher) -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_trickle_does_not_outlast_the_deadline() -> None:
-    trickle = Raw(Endless(OK + b"\r\n", b" "), pause=0.001)
-    async with ScriptedServer([trickle, Answer(PAGE)]) as server, fetching(server.url) as fetcher:
+@pytest.mark.parametrize(
+    "trickle",
+    [
+        Endless(b"HTTP/1.1 200 ", b"x"),
+        Endless(OK, b"x"),
+        Endless(OK + b"x-header: ", b"x"),
+        Endless(OK + b"\r\n", b" "),
+        Endless(CHUNKED + b"\r\n", b"1\r\n \r\n"),
+        Endless(CHUNKED + b"\r\n1;", b"x"),
+        Endless(CHUNKED + b"\r\n0\r\nx-trailer: ", b"x"),
+    ],
+)
+@pytest.mark.parametrize("is_kept", [False, True])
+async def test_a_trickle_does_not_outlast_the_deadline(trickle: Endless, is_kept: bool) -> None:
+    script = [*[Answer(PAGE)] * is_kept, Raw(trickle, pause=0.001), Answer(PAGE)]
+    async with ScriptedServer(script) as server, fetching(server.url) as fetcher:
+        if is_kept:
+            await fetcher.fetch()
         with pytest.raises(TimeoutError), anyio.fail_after(0.05):
             await fetcher.fetch()
         await server.until_left()
