@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-
 import pytest
 
 from expvastic.pages.memstats import FIELDS, FieldFacts, is_counter, look_up
