@@ -285,6 +285,7 @@ def test_what_is_settled_is_kept_in_memory_no_longer() -> None:
     buffer.give_back(batch[10:], 0.0)
     buffer.settle(batch[:10])
     del batch
+    after = sys.getrefcount(containers[0])
 
-    assert sys.getrefcount(containers[0]) == before
+    assert after == before
     assert ids(take_all(buffer)) == ids(containers[10:])
