@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import random
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -272,3 +273,19 @@ def test_a_clock_that_is_set_again_and_again_is_remembered_within_limits() -> No
     assert clock.at(4_999) == (49_990.0, float("inf"))
     assert clock.at(4_998) == (49_980.0, 4_999)
     assert len(clock._numbers) == 1_000
+
+
+def test_what_is_settled_is_kept_in_memory_no_longer() -> None:
+    containers = make_containers(20)
+    buffer = make_disk_buffer(SimulatedFiles(), sync="never")
+    before = sys.getrefcount(containers[0])
+    for place in range(20):
+        buffer.put(poll(containers[place]), 0.0)
+    batch = take_all(buffer)
+    buffer.give_back(batch[10:], 0.0)
+    buffer.settle(batch[:10])
+    del batch
+    after = sys.getrefcount(containers[0])
+
+    assert after == before
+    assert ids(take_all(buffer)) == ids(containers[10:])

@@ -161,6 +161,8 @@ class DiskBuffer(Buffer):
             self._departures.settle(first, end)
             self.consumed += end - first
         self._departures.finish()
+        if not self._out:
+            self._tail.forget(self._line.oldest)
 
     def give_back(self, records: Iterable[Record], not_before: float, *, in_doubt: bool = False) -> None:
         alike: dict[tuple[int, bool], list[Record]] = defaultdict(list)

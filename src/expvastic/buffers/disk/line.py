@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -88,6 +89,11 @@ class Line:
         """What may be tried, in the order in which it is to be: the fresh last."""
         groups = sorted((group for group in self.back.values() if group.not_before <= now), key=_age)
         return [*groups, self.fresh] if self.fresh.spans else groups
+
+    @property
+    def oldest(self) -> float:
+        """The number of the oldest record that waits; ``inf`` if none does."""
+        return min((group.oldest for group in self.groups()), default=math.inf)
 
     def groups(self) -> list[Group]:
         """All that is not empty."""

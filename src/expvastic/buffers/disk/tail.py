@@ -42,6 +42,12 @@ class Tail:
         while self._weight > self._limit:
             self._weight -= self._blocks.popleft().weight
 
+    def forget(self, number: float) -> None:
+        """Nothing before that number will be asked for any more."""
+        blocks = self._blocks
+        while blocks and blocks[0].first + len(blocks[0].containers) <= number:
+            self._weight -= blocks.popleft().weight
+
     def put_at(self, number: int) -> float:
         """When a record that is here was put."""
         return self._blocks[bisect_right(self._blocks, number, key=_first) - 1].put_at
