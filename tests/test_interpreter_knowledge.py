@@ -65,10 +65,7 @@ def document(container: Container) -> dict[str, Any]:
 
 def seen(containers: list[Container]) -> list[object]:
     """All of containers but the ids that are drawn: time, document, columns, and the ids of collections."""
-    return [
-        (each.time, each.document, each.kinds, each.id if "-gc-" in each.id else "")
-        for each in containers
-    ]
+    return [(each.time, each.document, each.kinds, each.id if "-gc-" in each.id else "") for each in containers]
 
 
 def life(draw: Random) -> Iterator[Reading]:

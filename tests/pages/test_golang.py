@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from expvastic.pages.golang import RING, Life, Observation, Pause, Runtime, event_id
+from expvastic.pages.golang import COUNTERS, RING, Life, Observation, Pause, Runtime, event_id
+from expvastic.pages.ring_print import BETWEEN, Pauses
 
 
 class Go:
@@ -230,3 +231,65 @@ def test_the_id_of_an_event_depends_on_target_end_and_number_alone() -> None:
     others = {event_id("other", pause), event_id("host http://h:1/", Pause(4, pause.end, 17))}
     others.add(event_id("host http://h:1/", Pause(3, pause.end + 1, 17)))
     assert len(others | {known}) == 4
+
+
+def told_by_text(runtime: Runtime, go: Go, cmdline: bytes = b'["app"]', most: int = 1_024) -> Pauses | None:
+    memstats = go.memstats
+    rings = [",".join(map(str, memstats[name])).encode() for name in ("PauseNs", "PauseEnd")]
+    counters = tuple(memstats[name] for name in COUNTERS)
+    return runtime.go_on(counters, cmdline, b"[" + BETWEEN.join(rings) + b"]", most)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_pages_that_go_on_are_told_by_their_texts_as_they_are_by_their_objects(seed: int) -> None:
+    draw = random.Random(seed)
+    (runtime, go), closely = started(draw.choice((0, 3, 250, 700))), Runtime()
+    observe(closely, go)
+
+    for _ in range(100):
+        go.collect(draw.choice((0, 0, 1, 1, 2, 3, 9, 255)))
+        seen, pauses = observe(closely, go), told_by_text(runtime, go)
+
+        assert seen.life is Life.SAME
+        assert pauses == ([pause.duration for pause in seen.pauses], [pause.end for pause in seen.pauses])
+        assert runtime.knowledge == closely.knowledge
+        assert runtime.collections == go.collections
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+@pytest.mark.parametrize("what", ["first", "other command line", "fewer", "gap", "other ring", "overtaken", "too many"])
+def test_a_page_that_does_not_go_on_must_be_observed(what: str, is_known: bool) -> None:
+    runtime, go = started(10)
+    if is_known:
+        assert told_by_text(runtime, go) is not None
+    before = runtime.knowledge
+    cmdline, most = b'["app"]', 1_024
+    match what:
+        case "first":
+            runtime = Runtime()
+            before = runtime.knowledge
+        case "other command line":
+            cmdline = b'["app","-v"]'
+        case "fewer":
+            go.restart()
+        case "gap":
+            go.collect(256)
+        case "other ring":
+            go.ends[9] += 1
+        case "overtaken":
+            go.restart()
+            go.collect(1_000)
+            go.collections = 11
+        case "too many":
+            go.collect(5)
+            most = 4
+
+    assert told_by_text(runtime, go, cmdline, most) is None
+    assert runtime.knowledge == before
+
+
+def test_a_text_that_is_no_rings_must_be_observed() -> None:
+    runtime, go = started(10)
+    counters = tuple(go.memstats[name] for name in COUNTERS)
+
+    assert runtime.go_on(counters, b'["app"]', b"[1,2]", 9) is None  # type: ignore[arg-type]

@@ -322,3 +322,15 @@ def test_a_shape_of_another_reader_that_does_not_fit_is_not_tried_for_ever(monke
 
     assert second.take(b'{"x":1,"mine":2}') is None
     assert first.take(b'{"not":1,"mine":2}')
+
+
+def test_of_few_kinds_of_pages_it_is_kept_in_mind_that_they_do_not_fit() -> None:
+    bodies = [b"{%b}" % b",".join(b'"n%d":1' % place for place in range(count)) for count in range(1, 40)]
+    first, second = Reader(), Reader()
+    for body in bodies:
+        first.learn(body)
+
+    for body in bodies:
+        second.take(body.replace(b'"n', b'"m'))
+
+    assert 0 < len(second.columns._known._misses) <= known_shapes._SEEN_KEPT + 1

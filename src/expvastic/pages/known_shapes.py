@@ -54,7 +54,8 @@ class KnownShapes:
         except OtherShape:
             self._miss(key)
             return None
-        self._shapes[key] = shape
+        if key not in self._shapes:
+            self._keep(key, shape)
         if key in self._misses:
             del self._misses[key]
         return columns
@@ -62,8 +63,10 @@ class KnownShapes:
     def learn(self, content: Content, values: Mapping[str, Any], kinds: Mapping[str, Kind]) -> bool:
         """Keep in mind the shape of a page that became these values; whether it is known from now on."""
         names = hash(tuple(values))
-        if names not in self._seen or self._pages <= self._wait:
+        if names not in self._seen:
             self._seen = (names, *self._seen)[:_SEEN_KEPT]
+            return False
+        if self._pages <= self._wait:
             return False
         is_rare = self._pages > 2 * _MOST_BETWEEN
         self._wait = _FEWEST_BETWEEN if is_rare else min(max(2 * self._wait, _FEWEST_BETWEEN), _MOST_BETWEEN)
@@ -71,19 +74,23 @@ class KnownShapes:
         shape = _find_or_build(content.page, self._rules)
         if shape is None or not _agrees(shape, content, values, kinds):
             return False
-        if len(self._shapes) >= _SHAPES_KEPT:
-            self._shapes.clear()
         key = _key(content)
-        self._shapes[key] = _latest[self._rules, key] = shape
+        self._keep(key, shape)
+        _latest[self._rules, key] = shape
         self._misses.pop(key, None)
         return True
+
+    def _keep(self, key: _Key, shape: Shape) -> None:
+        if len(self._shapes) >= _SHAPES_KEPT:
+            self._shapes.clear()
+        self._shapes[key] = shape
 
     def _find(self, key: _Key) -> Shape | None:
         """One that another reader has learned, unless those of this key do not come again."""
         return _latest.get((self._rules, key)) if self._misses.get(key, 0) < _MISSES else None
 
     def _miss(self, key: _Key) -> None:
-        if len(self._misses) > 2 * _SHAPES_KEPT:
+        if len(self._misses) > _SEEN_KEPT:
             self._misses.clear()
         misses = self._misses[key] = self._misses.get(key, 0) + 1
         if misses >= _MISSES:

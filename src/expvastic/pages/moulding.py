@@ -198,8 +198,6 @@ class _Maker:
         return self._text if isinstance(value, str) else Annotated[list[self._text], self._size]  # type: ignore[name-defined]
 
     def _member(self, value: object, name: str, expression: str) -> Any:
-        if isinstance(value, Ring):
-            raise _Unmouldable
         if reason := why_left_out(value):
             if reason not in _LEFT_OUT:
                 raise _Unmouldable
