@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -179,34 +180,48 @@ FIRST_PROCESS = 36  # PR_SET_CHILD_SUBREAPER: orphans become its children, as th
 def test_orphans_of_others_are_taken_leave_of(tmp_path: Path) -> None:
     write(tmp_path, configuration(NOBODY))
 
+    life, end_of_life = os.pipe()
+
     def become_first() -> None:
         ctypes.CDLL(None).prctl(FIRST_PROCESS, 1)
         if os.fork() == 0:  # a child, whose own child is an orphan when it ends
             if os.fork() == 0:
-                time.sleep(3)
+                os.dup2(life, 3)
+                os.closerange(4, 256)
+                os.read(3, 1)
             os._exit(0)
 
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command("-c", "expvastic.yml"), cwd=tmp_path, stderr=log, preexec_fn=become_first)
     try:
-        before = wait_for_children(process.pid, 4)  # two workers, a child that has ended, its orphan
-        left = wait_for_children(process.pid, 2)
+        with_orphan = wait_for_children(process.pid, 3)
+        os.close(end_of_life)
+        workers = wait_for_children(process.pid, 2)
     finally:
+        os.close(life)
         process.terminate()
         process.wait(60)
 
-    assert left < before
-    wait_until_gone([*before])
+    assert workers < with_orphan
+    wait_until_gone([*with_orphan])
 
 
 def wait_for_children(pid: int, count: int) -> set[int]:
-    """Wait until a process has so many children, those that have ended and wait for its leave among them."""
+    """Wait until a process has two workers and so many children, those that have ended and wait for leave included."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    until = time.monotonic() + 30
-    while len(found := {int(each) for each in children.read_text(encoding="ascii").split()}) != count:
+    until = time.monotonic() + 60
+    while True:
+        found = {int(each) for each in children.read_text(encoding="ascii").split()}
+        if len(found) == count and sum(map(is_worker, found)) == 2:
+            return found
         assert time.monotonic() < until, f"{found} are not {count}"
-        time.sleep(0.005)
-    return found
+        time.sleep(0.01)
+
+
+def is_worker(pid: int) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return b"expvastic.cli.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def test_no_process_is_left_when_all_have_stopped(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class Children:
 
     def __enter__(self) -> Self:
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self._take_leave)
+        self._take_leave()  # of those that had ended before
         return self
 
     def __exit__(
