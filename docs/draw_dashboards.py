@@ -1,8 +1,8 @@
 """Draws the shipped dashboards from data that expvastic shipped: ``python docs/draw_dashboards.py [FOLDER]``.
 
 It starts a real Elasticsearch and real Go programs, as the tests do, and runs expvastic for a minute and a half. In
-that time a program is restarted, one of its values is refused and Elasticsearch is away for a while. Then every panel's aggregation is run, and
-what comes back is plotted at the panel's place: nothing of a picture is made up.
+that time a program is restarted, one of its values is refused and Elasticsearch is away for a while. Then every panel's
+aggregation is run, and what comes back is plotted at the panel's place: nothing of a picture is made up.
 It takes ``pip install -e .[dev,docs]``.
 """
 
