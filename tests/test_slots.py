@@ -87,8 +87,8 @@ async def test_who_is_cancelled_holds_up_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("interval", "width"), [(60, WIDTH), (1, WIDTH), (0.25, WIDTH), (0.1, WIDTH / 4), (0.001, WIDTH / 256)]
+    ("interval", "width"), [(60, WIDTH), (2, WIDTH), (1, WIDTH / 2), (0.5, WIDTH / 4), (0.1, WIDTH / 32)]
 )
 def test_slots_are_small_beside_the_interval(interval: float, width: float) -> None:
     assert width_for(interval) == width
-    assert width <= interval / 8
+    assert width <= interval / 16

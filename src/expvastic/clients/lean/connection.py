@@ -164,11 +164,11 @@ class Connection(asyncio.BufferedProtocol):
             self._is_kept = False
             if not self._is_complete:
                 self._failure = self._failure or no_http(self._where)
-        if not self._is_complete or self._failure is not None or self._room < 0:
-            self._take_in()
-        else:
+        if self._is_complete and self._failure is None and self._room >= 0:
             del self._pieces[self._end :]
             self._settle(self._whole())
+        else:
+            self._take_in()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
