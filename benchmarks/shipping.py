@@ -13,6 +13,7 @@ import itertools
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from expvastic.buffer import BatchSettings, BufferSettings, Record
 from expvastic.buffers.memory import MemoryBuffer
 from expvastic.datatypes import Container, Kind, Poll
 from expvastic.delivery import Delivery, DeliverySettings
-from expvastic.document import timestamp
 from expvastic.logs import logger
 from expvastic.outcomes.ledger import Ledger
 from expvastic.recorders.elasticsearch import ElasticsearchRecorder
@@ -40,7 +40,7 @@ _ids = itertools.count()
 def document(number: int) -> dict[str, Any]:
     """About 2 KB, as those of a Go program."""
     values = {f"expvar.memstats.SomeCounter{place:02}": 1_000_003 * number + place for place in range(VALUES)}
-    return {"@timestamp": timestamp(time.time_ns() // 1000), "service.name": "bench", **values}
+    return {"@timestamp": datetime.now(UTC).isoformat(), "service.name": "bench", **values}
 
 
 def containers(count: int) -> list[Container]:
@@ -48,16 +48,13 @@ def containers(count: int) -> list[Container]:
     made = []
     for number in range(count):
         values = document(number)
-        names = tuple(values)[2:]
         made.append(
             Container(
                 f"{time.time_ns():x}-{next(_ids):x}",
                 time.time_ns() // 1000,
                 f"reader-{number % READERS}",
                 msgspec.json.encode(values),
-                names,
-                tuple(values[name] for name in names),
-                bytes([Kind.INTEGER]) * len(names),
+                bytes([Kind.INTEGER]) * VALUES,
             )
         )
     return made
