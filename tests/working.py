@@ -55,6 +55,8 @@ def ask(port: int, page: str) -> tuple[int, Any]:
 def start(program: Program) -> list[int]:
     """Wait until all workers run; their process numbers, in their order."""
     program.wait_until(lambda: any("workers" in line for line in program.said("started")), "all workers run")
+    count = next(line["workers"] for line in program.said("started") if "workers" in line)
+    program.wait_until(lambda: len(pids(program)) == count, "all workers have said so")
     return pids(program)
 
 
