@@ -44,7 +44,7 @@ def _make(options: argparse.Namespace, stack: contextlib.ExitStack) -> Pipeline:
     """The pipeline of a command line; the stack gives its state directory back."""
     common = common_configuration(options)
     config = take_share(common, options.shard)
-    logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
+    logs.configure(config.settings.log_level, config.settings.log_format, config.secrets, when_said=True)
     if options.command == "once":
         return Pipeline(config, ticks=1)
     state = _open_state(common, config)

@@ -12,6 +12,8 @@ from .known_shapes import KnownShapes, Rules
 from .shapes import Columns
 from .strict import Content
 
+_NAMES_KEPT_FROM = 8  # pages in a row: names take most of a reader's memory, and few readers go on the long way
+
 Values = dict[str, Any]
 Kinds = dict[str, Kind]
 
@@ -32,6 +34,7 @@ class PageColumns:
         self._flattener = Flattener(prefix, leave_out, limits)
         bounds = (limits.keys, limits.depth, limits.string, limits.list)
         self._known = KnownShapes(Rules(prefix, bounds, tuple(gc_names), cmdline))
+        self._long_ways = 0  # in a row
         self.taken = 0  # pages that went the short way
 
     def take(self, content: Content) -> Columns | None:
@@ -39,6 +42,7 @@ class PageColumns:
         columns = self._known.columns(content) if content.strict else None
         if columns:
             self.taken += 1
+            self._long_ways = 0
             for name, reason in columns.shape.left_out:
                 self._leave_out(name, reason)
         return columns
@@ -59,7 +63,9 @@ class PageColumns:
             del values[self._cmdline], kinds[self._cmdline]
             self._leave_out(self._cmdline, "not_asked_for")
         kinds.update((name, Kind.GC_LIST) for name in self._gc_names if kinds.get(name) is Kind.FLOAT_LIST)
-        if content.strict and self._known.learn(content, values, kinds):
+        is_learnt = content.strict and self._known.learn(content, values, kinds)
+        self._long_ways += 1
+        if is_learnt or self._long_ways < _NAMES_KEPT_FROM:
             self._flattener.forget()
         return values, kinds
 

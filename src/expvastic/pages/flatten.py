@@ -156,7 +156,7 @@ def make_name(above: str, key: str, depth: int) -> str:
     name = f"{above}.{key}" if above else key
     if len(name) > NAME_LIMIT or name.count(".") >= depth or not _is_text(key):
         return ""
-    return name if all(map(str.strip, key.split("."))) else ""
+    return sys.intern(name) if all(map(str.strip, key.split("."))) else ""  # a thousand readers may have the same
 
 
 _SCALARS: dict[type, Kind] = {int: Kind.INTEGER, float: Kind.FLOAT, str: Kind.STRING, bool: Kind.BOOLEAN}
