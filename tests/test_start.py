@@ -6,18 +6,39 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from program import spell
 
-LATER = {"elastic_transport", "elasticsearch", "h11", "httpcore", "httpx", "urllib.request"}
+# Of the clients' libraries none, nothing to log with, and nothing of what pydantic looks for plug-ins with.
+LATER = {
+    *("elastic_transport", "elasticsearch", "h11", "httpcore", "httpx", "urllib.request"),
+    *("structlog", "email", "importlib.metadata", "zipfile"),
+}
+READER = {"type": "expvar", "endpoint": "localhost:1/page"}
+RECORDER = {"type": "elasticsearch", "endpoint": "localhost:1"}
+STATE = {"buffers.disk", "outcomes.quarantine", "state", "surplus", "upkeep"}
+# What is imported for a configuration, and for no other: the modules, and how it is written.
+PARTS: dict[str, tuple[set[str], dict[str, Any]]] = {
+    "state_dir": (STATE, {"settings": {"state_dir": "state"}}),
+    "listen": ({"listener"}, {"settings": {"listen": "127.0.0.1:0"}}),
+    "http": ({"readers.http"}, {"readers": {"page": {**READER, "type": "http"}}}),
+    "self": ({"readers.self"}, {"readers": {"page": {"type": "self"}}}),
+    "file": ({"recorders.file"}, {"recorders": {"es": {"type": "file", "path": "out.ndjson"}}}),
+    "console": ({"recorders.console"}, {"recorders": {"es": {"type": "console"}}}),
+    "map_file": ({"config.mapfiles"}, {"readers": {"page": {**READER, "map_file": "map.yml"}}}),
+    "variable": ({"config.variables"}, {"readers": {"page": {**READER, "endpoint": "${HOST:-localhost:1}"}}}),
+}
+NEVER = {"config.schema", "dashboards", "recorders.elasticsearch.client", "views.prometheus"}
 UNTIL_THE_FIRST_POLL = """\
 import gc, importlib, os, sys
 from expvastic.cli import main
 
 async def poll(self):
     print("loaded:", *sorted(LATER & set(sys.modules)))
+    print("own:", *sorted(name for name in sys.modules if name.startswith("expvastic.")))
     print("collector:", gc.isenabled(), gc.get_freeze_count() > 10_000)
     sys.stdout.flush()
     os._exit(0)
@@ -33,14 +54,15 @@ sys.exit(main(["run", "-c", "expvastic.yml"]))
 """
 
 
-def until_the_first_poll(folder: Path, kind: str, *, state: bool) -> list[str]:
-    settings = {"state_dir": str(folder / "state")} if state else {}
+def until_the_first_poll(folder: Path, **parts: dict[str, Any]) -> list[str]:
+    """What a run prints when its first poll is due; ``parts`` are those of its configuration."""
+    (folder / "map.yml").write_text("gc_types: [pauses]\n", encoding="utf-8")
     text = spell(
         {
-            "settings": settings,
-            "readers": {"app": {"type": kind, "endpoint": "localhost:1/page"}},
-            "recorders": {"es": {"type": "elasticsearch", "endpoint": "localhost:1"}},
-            "routes": {"main": {"readers": ["app"], "recorders": ["es"]}},
+            "settings": parts.get("settings", {}),
+            "readers": parts.get("readers", {"page": READER}),
+            "recorders": parts.get("recorders", {"es": RECORDER}),
+            "routes": {"main": {"readers": ["page"], "recorders": ["es"]}},
         }
     )
     (folder / "expvastic.yml").write_text(text, encoding="utf-8")
@@ -59,11 +81,33 @@ def until_the_first_poll(folder: Path, kind: str, *, state: bool) -> list[str]:
     return run.stdout.splitlines()
 
 
+def own_modules(printed: list[str]) -> set[str]:
+    return {name.removeprefix("expvastic.") for name in printed[1].split()[1:]}
+
+
 @pytest.mark.parametrize("kind", ["expvar", "http"])
-@pytest.mark.parametrize("state", [False, True])
-def test_before_the_first_poll_no_client_of_a_recorder_is_imported(kind: str, state: bool, tmp_path: Path) -> None:
-    assert until_the_first_poll(tmp_path, kind, state=state)[0] == "loaded:"
+@pytest.mark.parametrize("settings", [{}, {"state_dir": "state"}])
+def test_nothing_that_the_first_poll_can_do_without_is_imported_before_it(
+    kind: str, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    readers = {"page": {**READER, "type": kind}}
+
+    assert until_the_first_poll(tmp_path, settings=settings, readers=readers)[0] == "loaded:"
+
+
+def test_nothing_is_imported_for_what_a_configuration_does_not_name(tmp_path: Path) -> None:
+    own = own_modules(until_the_first_poll(tmp_path))
+
+    assert not own & NEVER.union(*(modules for modules, _ in PARTS.values()))
+    assert {"readers.expvar", "recorders.elasticsearch"} <= own
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_a_configuration_names_is_imported(part: str, tmp_path: Path) -> None:
+    modules, written = PARTS[part]
+
+    assert modules <= own_modules(until_the_first_poll(tmp_path, **written))
 
 
 def test_what_was_imported_before_the_first_poll_is_never_collected(tmp_path: Path) -> None:
-    assert until_the_first_poll(tmp_path, "expvar", state=False)[1] == "collector: True True"
+    assert until_the_first_poll(tmp_path)[2] == "collector: True True"

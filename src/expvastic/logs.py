@@ -10,8 +10,9 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, TextIO, cast
 
 if TYPE_CHECKING:
     from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
@@ -35,27 +36,44 @@ def configure(
     stream: TextIO | None = None,
     *,
     shares: bool = False,
+    when_said: bool = False,
     **fields: object,
 ) -> None:
     """Set up the process's logging to ``stream`` (standard error); called once, at start.
 
     Every line has the ``fields``. With ``shares``, other processes write to the stream as well, and all of them leave
-    each other's lines whole.
+    each other's lines whole. ``when_said`` puts off what takes time to the first line that is said by a ``logger``: a
+    poll need not wait for it.
     """
-    import structlog
-
     out = stream or sys.stderr
     is_text = form == "text" or (form == "auto" and out.isatty())
     writer = _Writer(out, shares=shares)
     _writers[:] = [writer]
+    _put_off[:] = [
+        partial(_set_up, writer, level, frozenset(secrets), fields, is_text=is_text, colors=is_text and out.isatty())
+    ]
+    if not when_said:
+        _catch_up()
+    logging.captureWarnings(capture=True)
+    logging.getLogger().handlers = [_Forward(logging.WARNING)]
+
+
+def _set_up(
+    writer: _Writer, level: str, secrets: Iterable[str], fields: Mapping[str, object], *, is_text: bool, colors: bool
+) -> None:
+    import structlog
+
     structlog.configure(
-        processors=[*_before_rendering(is_text, secrets, fields), _renderer(is_text, colors=is_text and out.isatty())],
+        processors=[*_before_rendering(is_text, secrets, fields), _renderer(is_text, colors=colors)],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_: writer,
         cache_logger_on_first_use=False,
     )
-    logging.captureWarnings(capture=True)
-    logging.getLogger().handlers = [_Forward(logging.WARNING)]
+
+
+def _catch_up() -> None:
+    while _put_off:
+        _put_off.pop()()
 
 
 def flush(limit: float = 0.5) -> None:
@@ -66,14 +84,7 @@ def flush(limit: float = 0.5) -> None:
 
 def logger(level: str | None = None, **fields: object) -> FilteringBoundLogger:
     """A logger whose every line has these fields; ``level`` is for this one alone."""
-    import structlog
-
-    log: FilteringBoundLogger = structlog.get_logger(**fields)
-    if level is None:
-        return log
-    wrapper = structlog.make_filtering_bound_logger(_LEVELS[level])
-    own: FilteringBoundLogger = structlog.wrap_logger(None, wrapper_class=wrapper).bind(**fields)
-    return own
+    return cast("FilteringBoundLogger", _Logger(level, fields))
 
 
 def visible(text: str) -> str:
@@ -104,6 +115,30 @@ def _renderer(is_text: bool, *, colors: bool) -> Processor:
 
 def _as_it_is(stream: TextIO, info: Any) -> None:
     stream.write(str(info))
+
+
+class _Logger:
+    """One of structlog's loggers, made anew for each line; structlog is imported with the first one."""
+
+    __slots__ = ("_fields", "_level")
+
+    def __init__(self, level: str | None, fields: Mapping[str, object]) -> None:
+        self._level = level
+        self._fields = fields
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._bound(), name)
+
+    def _bound(self) -> FilteringBoundLogger:
+        import structlog
+
+        _catch_up()
+        if self._level is None:
+            log: FilteringBoundLogger = structlog.get_logger(**self._fields)
+            return log
+        wrapper = structlog.make_filtering_bound_logger(_LEVELS[self._level])
+        own: FilteringBoundLogger = structlog.wrap_logger(None, wrapper_class=wrapper).bind(**self._fields)
+        return own
 
 
 class _Writer:
@@ -205,3 +240,4 @@ class _Forward(logging.Handler):
 
 
 _writers: list[_Writer] = []  # the one that is in use
+_put_off: list[Callable[[], None]] = []

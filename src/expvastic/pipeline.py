@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 SUMMARY_INTERVAL = 60.0
 CLOSING_SHARE = 0.1  # of the grace period is kept for closing, a second at most
+SAID_AFTER = 0.02  # seconds
 STARTED_AT_ONCE = 64  # readers; the first ones poll while the others start
 LOOK_UP_THREADS = 256  # at most; a look-up that hangs takes one, and must not take the last
 
@@ -71,6 +72,7 @@ class Pipeline:
         self._wall = wall
         self._state = "starting"
         self._started = wall()
+        self._has_said_start = False
         self._stop = anyio.Event()
         self._drained_by = math.inf  # on the event loop's clock
         self._close_limit = min(1.0, config.settings.grace * CLOSING_SHARE)
@@ -105,8 +107,9 @@ class Pipeline:
                 services.start_soon(self._summarise)
             if self._beside:
                 services.start_soon(self._beside)
-            self._say_start()
+            services.start_soon(self._say_start_later)
             await self._read()
+            self._say_start()
             self._begin_draining()
             for delivery in self.deliveries.values():
                 delivery.close()  # not before: an engine may still offer while it ends
@@ -198,7 +201,15 @@ class Pipeline:
             self._log.info("summary", **summarise(before, now))
             before = now
 
+    async def _say_start_later(self) -> None:
+        """When the first polls are out: the first line that is said takes longer than they do."""
+        await anyio.sleep(SAID_AFTER if self._is_endless else 0)
+        self._say_start()
+
     def _say_start(self) -> None:
+        if self._has_said_start:
+            return
+        self._has_said_start = True
         for remark in () if self._is_told_of else self.config.remarks:
             self._log.warning(str(remark))
         counts = {"readers": len(self.engines), "recorders": len(self.deliveries)}

@@ -22,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> int:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         module, _summary = COMMANDS[options.command]
-        leave_out_plugins()
+        if "config" in options:
+            leave_out_plugins()
         with undisturbed():
             command = importlib.import_module(f".{module}", __name__)
         return int(command.main(options))

@@ -88,7 +88,7 @@ def _count_workers(options: argparse.Namespace, common: Config) -> int:
 def _make(options: argparse.Namespace, common: Config, stack: contextlib.ExitStack) -> Pipeline:
     """The pipeline of a command line; the stack gives its state directory back."""
     config = _remark_on_shard(take_share(common, options.shard), options.shard)
-    logs.configure(config.settings.log_level, config.settings.log_format, config.secrets)
+    logs.configure(config.settings.log_level, config.settings.log_format, config.secrets, when_said=True)
     if options.command == "once":
         return Pipeline(config, ticks=1)
     state = open_state(common, config)

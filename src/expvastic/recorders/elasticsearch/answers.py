@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import re
 from typing import NamedTuple, TypeVar
 
@@ -114,6 +113,8 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
         return None
     if value.strip().isdecimal() and len(value) < 12:
         return float(value)
+    import email.utils  # for those who are asked to wait until a date
+
     try:
         return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
     except (ValueError, OverflowError):
