@@ -41,10 +41,12 @@ def wanted_nodes(config: pytest.Config) -> list[str]:
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test that uses a real part is marked as such."""
+    """A test that uses a real part is marked as such; where several processes share the tests, one has all of them."""
     for item in items:
         if REAL_FIXTURES.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.real)
+        if item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.xdist_group("real"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

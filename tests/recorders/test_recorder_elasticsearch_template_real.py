@@ -132,7 +132,7 @@ async def test_a_name_and_a_name_below_it_both_arrive(real_node: Node) -> None:
         assert outcomes(verdicts) == [Outcome.RECORDED, Outcome.REFUSED]
         assert verdicts[1].field in ("expvar.a", "expvar.a.b")
         rescued = Salvage().rescue(make_container(1, **{"expvar.a.b": 2, "expvar.c": 3}), verdicts[1].field, 0.0)
-        assert rescued
+        assert rescued is not None
         assert outcomes(await record(real_node, rescued)) == [Outcome.RECORDED]
         assert aggregate(real_node, "sum", "expvar.c")["value"] == 3
 
@@ -149,7 +149,7 @@ async def test_more_fields_than_the_limit_cost_no_document_and_no_number_of_the_
     else:
         assert (verdict.outcome, verdict.field) == (Outcome.REFUSED, "")
         rescued = Salvage().rescue(crowd, "", 0.0)
-        assert rescued
+        assert rescued is not None
         assert outcomes(await record(real_node, rescued)) == [Outcome.RECORDED]
     assert len(real_node.documents(STREAM)) == 2
 

@@ -11,8 +11,6 @@ from pathlib import Path
 from ..config import Config, count_workers, find, from_values, load, take_share
 from ..errors import ConfigError, ExpvasticError
 from ..logs import visible
-from ..shards import Shard
-from ..state import find_shards, is_made
 from .flags import quick_values, say
 
 
@@ -40,6 +38,9 @@ def all_shares(options: argparse.Namespace) -> list[Config]:
     common = common_configuration(options)
     if options.shard is not None or common.settings.state_dir is None:
         return [take_share(common, options.shard)]
+    from ..shards import Shard
+    from ..state import find_shards, is_made
+
     root = Path(common.settings.state_dir)
     numbers = sorted(number for number, folder in find_shards(root).items() if is_made(folder))
     if not numbers:
