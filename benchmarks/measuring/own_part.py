@@ -31,7 +31,8 @@ def expvastic(
     settings |= {"listen": f"unix:{socket}"} if socket else {}
     file = folder / "expvastic.yml"
     file.write_text(yaml.safe_dump(_configuration(settings, count, interval, compress=compress)))
-    environment = {"PYTHONPATH": f"{source}:{_inherited_path()}"}
+    # An installed package has been compiled once and for all; a source tree shall be, too.
+    environment = {"PYTHONPATH": f"{source}:{_inherited_path()}", "PYTHONDONTWRITEBYTECODE": ""}
     command = [sys.executable, "-m", "expvastic", "-c", file]
     return Process(command, cores, folder / "expvastic.log", environment)
 

@@ -33,7 +33,7 @@ from .recorder import Recorder
 from .settings import ByteSize, Duration, SettingsModel
 from .syncing import Syncing
 from .telemetry import DeliveryStatistics
-from .waiting import Waiting, loop_time
+from .waiting import LoopClock, Waiting
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -88,7 +88,7 @@ class Delivery:
         verdicts: Verdicts | None = None,
         refusals: Refusals | None = None,
         close_limit: float = CLOSE_LIMIT,
-        clock: Callable[[], float] = loop_time,
+        clock: Callable[[], float] | None = None,
         wall: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
@@ -104,7 +104,7 @@ class Delivery:
         self._settings = settings
         self._log = log
         self._close_limit = close_limit
-        self._clock = clock
+        self._clock = clock = clock or LoopClock()
         self._verdicts = verdicts or Verdicts(ledger, log)
         self._refusals = refusals or Refusals(self._verdicts, log)
         self._handover = Handover(self.destination, settings.timeout, log, clock)

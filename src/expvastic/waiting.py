@@ -11,9 +11,18 @@ import anyio
 HASTY_PAUSE = 0.2  # seconds between tries while closing
 
 
-def loop_time() -> float:
-    """The event loop's time, as anyio's; that costs as much as all the rest of an offer."""
-    return asyncio.get_running_loop().time()
+class LoopClock:
+    """The time of the event loop in which it is first asked; to ask for the loop each time costs more than the time."""
+
+    __slots__ = ("_time",)
+
+    def __init__(self) -> None:
+        self._time: Callable[[], float] | None = None
+
+    def __call__(self) -> float:
+        if self._time is None:
+            self._time = asyncio.get_running_loop().time
+        return self._time()
 
 
 class Waiting:
