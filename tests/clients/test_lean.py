@@ -188,6 +188,31 @@ async def _churn(server: ScriptedServer, fetcher: AnyFetcher, times: int) -> Non
     gc.collect()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(b"x" * 2**20),
+        Answer(gzip.compress(b"x" * 2**20), headers={"content-encoding": "gzip"}, chunk=99),
+    ],
+)
+async def test_between_polls_nothing_is_kept_of_a_page(answer: Answer) -> None:
+    sound = answer.encode()
+    pieces = [sound[:500], sound[500:]]
+    async with ScriptedServer(Raw(pieces, "keep", pause=0.01)) as server, fetching(server.url) as fetcher:
+        await fetcher.fetch()
+        tracemalloc.start()
+        try:
+            for _ in range(3):
+                await fetcher.fetch()
+            await anyio.lowlevel.checkpoint()  # the loop keeps what it did last
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert server.connections == 1
+    assert kept < 200_000
+
+
 async def _open_files(server: ScriptedServer) -> int:
     await server.until_left()
     await anyio.lowlevel.checkpoint()

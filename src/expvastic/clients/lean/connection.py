@@ -124,6 +124,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _settle(self, outcome: Outcome) -> None:
         waiter, self._waiter = self._waiter, None
+        self._body = None
         self._pieces.clear()
         if not self._is_kept or isinstance(outcome, Exception):
             self.abort()
@@ -188,6 +189,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._body is not None and pieces:
             came = b"".join(pieces)
             self._room += len(came) + _PIECE_HEAD * len(pieces)
+            self._known_body = None  # it holds what is fed to it
             try:
                 self._body.feed(came, len(pieces))
             except ReadError as error:
