@@ -2,8 +2,9 @@
 
 python benchmarks/shipping.py --batch 100 --seconds 4
 
-Both go to the same sink over httpx, without gzip. ``helpers.async_bulk`` gets dictionaries, as its users give it; the
-recorder and the delivery get containers, as an engine gives them. Only the ratios travel from machine to machine.
+Both go to the same sink without gzip: the helper over httpx, the recorder over its own connection. The helper gets
+dictionaries, as its users give it; the recorder and the delivery get containers, as an engine gives them. Only the
+ratios travel from machine to machine.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ async def cost(ship: Ship, options: argparse.Namespace) -> float:
 
 
 async def by_helper(options: argparse.Namespace) -> float:
-    """The official client's, over the same HTTP client as ours."""
+    """The official client's."""
     from elasticsearch import AsyncElasticsearch
     from elasticsearch.helpers import async_bulk
 

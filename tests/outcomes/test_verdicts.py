@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from expvastic.buffer import Record
 from expvastic.outcomes.ledger import Ledger
-from expvastic.outcomes.verdicts import Judged, Verdicts
+from expvastic.outcomes.verdicts import Alike, Judged, Verdicts
 from expvastic.recorder import Outcome, Verdict
 from fakes import Log
 from samples import make_containers
@@ -39,4 +39,32 @@ def test_a_destination_is_open_again_with_the_first_that_is_recorded_after_it_wa
     batch = Verdicts(Ledger(), log).sort(judged)  # type: ignore[arg-type]
 
     assert (len(batch.settled), len(batch.blocked)) == (4, 1)
+    assert log.said() == ["destination blocked", "destination open again"]
+
+
+def test_a_batch_that_is_all_alike_gives_the_same_books_as_record_by_record() -> None:
+    batch = [Record(container, number, 0.0) for number, container in enumerate(make_containers(150))]  # over minutes
+    together, one_by_one = Ledger(lambda: 1_795_231_860.0), Ledger(lambda: 1_795_231_860.0)
+    together.keeps_changes = one_by_one.keeps_changes = True
+
+    found = Verdicts(together, Log()).sort(Alike(batch, STORED))  # type: ignore[arg-type]
+    other = Verdicts(one_by_one, Log()).sort(Alike(batch, STORED).spread())  # type: ignore[arg-type]
+
+    assert found == other
+    assert found.settled == batch
+    assert together.dump() == one_by_one.dump()
+    assert together.totals["recorded"] == 150
+    assert len([*together.minutes.rows("app")]) > 1
+
+
+def test_a_destination_is_open_again_with_a_batch_that_is_all_alike() -> None:
+    log = Log()
+    verdicts = Verdicts(Ledger(), log)  # type: ignore[arg-type]
+    verdicts.sort([Judged(record, BLOCKED) for record in records(1)])
+
+    verdicts.sort(Alike(records(2), Verdict(Outcome.RECORDED, destination="another")))
+    before = log.said()
+    verdicts.sort(Alike(records(2), STORED))
+
+    assert before == ["destination blocked"]
     assert log.said() == ["destination blocked", "destination open again"]
