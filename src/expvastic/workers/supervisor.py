@@ -91,13 +91,18 @@ class Supervisor:
 
     async def refresh(self) -> None:
         """Ask all workers how they stand; those that do not say it in time are missing."""
+        silent = set(self.workers)
+
+        async def ask(worker: Worker) -> None:
+            await worker.answer()
+            silent.discard(worker)
+
         with anyio.move_on_after(ANSWER_LIMIT):
             async with anyio.create_task_group() as group:
                 for worker in self.workers:
-                    group.start_soon(worker.answer)
-            return
-        for worker in self.workers:
-            worker.note_silence(ANSWER_LIMIT)
+                    group.start_soon(ask, worker)
+        for worker in silent:
+            worker.note_silence()
 
     def snapshot(self) -> Snapshot:
         """Everything that the workers told, as of one process."""

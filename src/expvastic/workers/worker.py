@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import signal
 import socket
 from collections.abc import Callable
@@ -50,7 +49,7 @@ class Worker:
         self._writer: asyncio.StreamWriter | None = None
         self._is_up = False
         self._answered = anyio.Event()
-        self._asked_at = math.inf  # of the question that is not answered yet
+        self._is_asked = False  # and has not answered yet
         self._is_missing = False
         self._stopping = anyio.Event()
 
@@ -77,14 +76,14 @@ class Worker:
         """Ask how it stands, and wait for the answer. Whoever waits decides how long that may take."""
         if not self._is_up or self._writer is None:
             return
-        if self._asked_at == math.inf:
-            self._answered, self._asked_at = anyio.Event(), anyio.current_time()
+        if not self._is_asked:
+            self._answered, self._is_asked = anyio.Event(), True
             self._writer.write(ASK)
         await self._answered.wait()
 
-    def note_silence(self, limit: float) -> None:
-        """It is missing if it has not answered for so long."""
-        if anyio.current_time() - self._asked_at >= limit and not self._is_missing:
+    def note_silence(self) -> None:
+        """Whoever waited for its answer has given up: it is missing, unless it has answered this very moment."""
+        if self._is_asked and not self._is_missing:
             self._log.error("worker does not answer", pid=self._child.pid if self._child else 0)
             self._is_missing = True
 
@@ -179,7 +178,7 @@ class Worker:
         if self._is_missing and self._child:
             self._log.info("worker answers again", pid=self._child.pid)
         self._is_missing = False
-        self._asked_at = math.inf
+        self._is_asked = False
         self._answered.set()
 
     def _end(self) -> None:
