@@ -14,6 +14,7 @@ from ..body import Body
 from ..failures import ending_error, head_too_large, no_http
 from ..fetch import Fetched
 from .names import NAMES
+from .opening import Abortable
 
 Judge = Callable[[int, Mapping[bytes, bytes]], Body]
 """Status and headers (those of ``names.WANTED``) to what takes in the body; raises ReadError if no page follows."""
@@ -27,7 +28,7 @@ _BUFFER = memoryview(bytearray(256 * 1024))
 Outcome = Fetched | Exception
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Abortable):
     """Made by a loop's ``create_connection``; one request at a time.
 
     It closes itself after an answer that is no clean end of an exchange, and when bytes come that nobody asked for:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -15,15 +12,13 @@ from ...errors import ReadError
 from ..answers import bad_status, begin_body
 from ..body import Body
 from ..endpoint import Endpoint
-from ..failures import opening_error
 from ..fetch import Fetched, Fetcher
 from ..link import context_for, trust_shown
 from ..redirects import Hop, is_redirect, next_hop
 from ..target import TargetSettings
 from .connection import Connection
-from .dial import dial
+from .opening import open_connection
 
-_HANDSHAKE_TIME = 3600.0  # seconds; the deadline is the caller's
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -127,16 +122,8 @@ class LeanFetcher:
         return await self._dial()
 
     async def _dial(self) -> Connection:
-        try:
-            dialled = await dial(self._endpoint)
-        except OSError as error:
-            raise opening_error(error, self._where) from error
-        connection = Connection(self._where, self._judge)
-        try:
-            await _connect(connection, dialled, self._context, self._endpoint.host)
-        except OSError as error:
-            raise opening_error(error, self._where, in_handshake=self._context is not None) from error
-        return connection
+        where = self._where
+        return await open_connection(lambda: Connection(where, self._judge), self._endpoint, where, self._context)
 
     def _judge(self, status: int, headers: Mapping[bytes, bytes]) -> Body:
         settings = self._settings
@@ -149,30 +136,6 @@ class LeanFetcher:
         names = (b"content-type", b"content-encoding", b"content-length")
         kind, encoding, length = (headers.get(name, b"").decode("latin-1") for name in names)
         return begin_body(self._where, settings.max_body_bytes, kind, encoding, length)
-
-
-async def _connect(connection: Connection, dialled: socket.socket, context: ssl.SSLContext | None, host: str) -> None:
-    """Hand a socket to the loop, which shakes hands on it if there is a context. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    try:
-        if context is not None:
-            await loop.create_connection(
-                lambda: connection,
-                sock=dialled,
-                ssl=context,
-                server_hostname=host,
-                ssl_handshake_timeout=_HANDSHAKE_TIME,
-            )
-        elif dialled.family == socket.AF_UNIX:
-            await loop.create_unix_connection(lambda: connection, sock=dialled)
-        else:
-            await loop.create_connection(lambda: connection, sock=dialled)
-    except BaseException:
-        # The loop closes what it has begun with, but not a handshake that it is just about to begin.
-        connection.abort()
-        with contextlib.suppress(OSError):
-            dialled.shutdown(socket.SHUT_RDWR)
-        raise
 
 
 def _request(settings: TargetSettings, endpoint: Endpoint) -> bytes:

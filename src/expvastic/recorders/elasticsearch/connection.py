@@ -16,6 +16,7 @@ import httptools
 
 from ...clients.body import Body
 from ...clients.failures import ending_error, head_too_large, no_http
+from ...clients.lean.opening import Abortable
 from ...errors import ReadError
 from .exchange import LARGEST_ANSWER, PIECE, Heard, Progress, Request
 
@@ -28,7 +29,7 @@ _BODIED = ("POST", "PUT", "PATCH")  # tell the length of their body even if they
 _BUFFER = memoryview(bytearray(64 * 1024))
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Abortable):
     """Made by a loop's ``create_connection``; ``where`` is named in complaints."""
 
     def __init__(self, where: str) -> None:
