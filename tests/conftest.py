@@ -49,6 +49,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("real"))
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are numbered and not spelled: packed ones hold the second of the packing, and processes that share the
+    tests out must have the same names for them.
+    """
+    return argname if isinstance(val, bytes) and not val.isascii() else None
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Session scope lets pytest sort the tests by node, so that one node runs at a time."""
     if "real_node" in metafunc.fixturenames:
