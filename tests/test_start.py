@@ -86,7 +86,7 @@ def own_modules(printed: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("kind", ["expvar", "http"])
-@pytest.mark.parametrize("settings", [{}, {"state_dir": "state"}])
+@pytest.mark.parametrize("settings", [{}, {"state_dir": "state"}, {"listen": "127.0.0.1:0"}])
 def test_nothing_that_the_first_poll_can_do_without_is_imported_before_it(
     kind: str, settings: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -111,3 +111,10 @@ def test_what_a_configuration_names_is_imported(part: str, tmp_path: Path) -> No
 
 def test_what_was_imported_before_the_first_poll_is_never_collected(tmp_path: Path) -> None:
     assert until_the_first_poll(tmp_path)[2] == "collector: True True"
+
+
+def test_of_the_official_client_only_the_transport_is_imported_to_write() -> None:
+    program = "import sys, expvastic.recorders.elasticsearch.client; print({'elastic_transport', 'elasticsearch'} & {*sys.modules})"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+
+    assert run.stdout == "{'elastic_transport'}\n"

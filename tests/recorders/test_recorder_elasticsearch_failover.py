@@ -164,7 +164,7 @@ def carry_out_and_hang(cluster: FakeCluster) -> Callable[[Request], AnyAnswer]:
 
 def pool_of(recorder: ElasticsearchRecorder) -> Nodes:
     assert recorder._cluster is not None
-    pool = recorder._cluster._client.transport.node_pool
+    pool = recorder._cluster._transport.node_pool
     assert isinstance(pool, Nodes)
     return pool
 

@@ -1,15 +1,12 @@
-"""The official client's innermost parts, made to suit all servers that we write to. Loaded when one is contacted.
+"""The innermost parts of the official client's transport, made to suit us. Loaded when a server is contacted.
 
-A node sends plain media types where the client would send versioned ones, which Elasticsearch 8 refuses from a client
-of 9, and OpenSearch always; and it vouches for the product, whose header OpenSearch and proxies leave out. Bodies are
-handed on as they came, whatever their type, so that no answer loses its status. Nothing is logged, nothing is retried,
-and deadlines are the caller's.
+Bodies are handed on as they came, whatever their type, so that no answer loses its status. Nothing is logged, nothing
+is retried, and deadlines are the caller's.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 import time
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple
@@ -29,7 +26,6 @@ from .connecting import connect
 from .exchange import Heard, Line, NothingSent, Progress, Request
 
 _KEPT_ALIVE = 55.0  # seconds; balancers forget idle connections after 60, and some tell nobody
-_VERSIONED = re.compile(r"vnd\.elasticsearch\+([\w-]+); *compatible-with=\d+")
 _OURS = {"user-agent": "expvastic", "accept-encoding": "gzip"}
 
 
@@ -89,7 +85,7 @@ class PlainNode(BaseAsyncNode):
     async def _make(self, method: str, target: str, body: bytes, headers: HttpHeaders) -> Request:
         url = _parse_url(self.base_url + (spell_query(target) if self.signer else target))
         host = url.netloc.decode("ascii")
-        sent = {"host": host, **{name: _plain(value) for name, value in headers.items()}, **_OURS}
+        sent = {"host": host, **headers, **_OURS}
         if self.signer is not None:
             spelled = f"{self.config.scheme}://{host}{url.raw_path.decode('ascii')}"
             try:
@@ -134,16 +130,8 @@ class PlainNode(BaseAsyncNode):
         return await open_proxied(self._endpoint, self.base_url, self.tls, self.proxy)
 
     def _describe(self, heard: Heard) -> ApiResponseMeta:
-        headers = HttpHeaders({"x-elastic-product": "Elasticsearch"})
-        if heard.retry_after:
-            headers["retry-after"] = heard.retry_after
+        headers = HttpHeaders({"retry-after": heard.retry_after} if heard.retry_after else {})
         return ApiResponseMeta(heard.status, "1.1", headers, 0.0, self.config)
-
-
-@functools.lru_cache(maxsize=64)
-def _plain(value: str) -> str:
-    """A media type without a version; anything else is as it was."""
-    return _VERSIONED.sub(r"\1", value)
 
 
 @functools.lru_cache(maxsize=64)
@@ -153,7 +141,7 @@ def _parse_url(url: str) -> httpx.URL:
 
 
 def node_class(tls: Tls, proxy: Proxy | None, signer: Signer | None = None) -> type[PlainNode]:
-    """The class of nodes that are reached in this way; the client makes its nodes itself."""
+    """The class of nodes that are reached in this way; the transport makes its nodes itself."""
     return type("PlainNode", (PlainNode,), {"tls": tls, "proxy": proxy, "signer": signer})
 
 
