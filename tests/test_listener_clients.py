@@ -45,7 +45,7 @@ def quiet_loop(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 async def test_an_odd_request_gets_an_answer_and_the_end(
     request_bytes: bytes, status: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("expvastic.listener.connections._LINGER_LIMIT", 0.05)
+    monkeypatch.setattr("expvastic.listener.conversation._LINGER_LIMIT", 0.05)
 
     async with Listener("127.0.0.1:0", make_snapshot) as listener:
         answer = await raw(listener.port, request_bytes)
@@ -88,7 +88,7 @@ async def test_a_client_that_sends_half_a_request_and_no_more_is_told() -> None:
 
 
 async def test_a_request_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("expvastic.listener.connections.REQUEST_LIMIT", 0.01)
+    monkeypatch.setattr("expvastic.listener.conversation.REQUEST_LIMIT", 0.01)
 
     async with Listener("127.0.0.1:0", make_snapshot) as listener:
         assert await raw_or_reset(listener.port, b"GET /healthz HTTP/1.1\r\nHo") == b""
@@ -96,7 +96,7 @@ async def test_a_request_that_takes_too_long_is_ended(monkeypatch: pytest.Monkey
 
 async def test_an_answer_that_is_not_taken_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of many megabytes, and a client that reads nothing of it."""
-    monkeypatch.setattr("expvastic.listener.connections.REQUEST_LIMIT", 0.05)
+    monkeypatch.setattr("expvastic.listener.conversation.REQUEST_LIMIT", 0.05)
     many = {f"recorder-{number}": make_recorder() for number in range(20_000)}
 
     async with Listener("127.0.0.1:0", lambda: make_snapshot(recorders=many)) as listener:
@@ -112,7 +112,7 @@ async def test_an_answer_that_is_not_taken_is_ended(monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_connection_that_is_idle_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("expvastic.listener.connections.IDLE_LIMIT", 0.01)
+    monkeypatch.setattr("expvastic.listener.conversation.IDLE_LIMIT", 0.01)
 
     async with Listener("127.0.0.1:0", make_snapshot) as listener:
         answer = await raw_or_reset(listener.port, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -14,15 +14,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 
 class ExpvasticError(Exception):
     """Any failure that expvastic itself raises; its text is one line for the user."""
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(msgspec.Struct, frozen=True):
     """One thing that is wrong with a configuration: where, and what to do."""
 
     where: str

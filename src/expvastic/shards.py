@@ -8,14 +8,14 @@ shard wins, or that a shard that is gone had.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 MOST = 1_000  # shards
 _TEXT = re.compile(r"(\d{1,4})/(\d{1,4})")
 
 
-@dataclass(frozen=True, slots=True)
-class Shard:
+class Shard(msgspec.Struct, frozen=True):
     """One of ``count`` processes that share the readers; ``number`` counts from 0."""
 
     number: int

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import math
 import time
 from collections.abc import Iterator, Sequence
 
 import anyio
+import msgspec.structs
 
 from ..assembly import make_delivery, routed_recorders
 from ..buffer import DISK_BYTES, BufferSettings
@@ -44,7 +44,7 @@ async def offer_again(
             f"recorder {plan.name}: its buffer is in memory, and a document in quarantine shall not be lost with that; "
             "replay it with `buffer: {type: disk}`"
         )
-    hurried = dataclasses.replace(plan, delivery=without_waiting(plan.delivery))
+    hurried = msgspec.structs.replace(plan, delivery=without_waiting(plan.delivery))
     delivery = make_delivery(
         hurried, settings, state, shares=plan.name in config.shared, close_limit=_CLOSE_LIMIT, wall=time.time
     )

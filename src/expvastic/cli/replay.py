@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import msgspec.structs
 
 from .. import logs
 from ..assembly import make_delivery
@@ -149,7 +149,7 @@ class Replay:
 
     def _make_delivery(self) -> Delivery:
         settings = without_waiting(self._plan.delivery).model_copy(update={"buffer": _BUFFER})
-        plan = dataclasses.replace(self._plan, delivery=settings)
+        plan = msgspec.structs.replace(self._plan, delivery=settings)
         return make_delivery(plan, _BUFFER, None, shares=False, close_limit=_CLOSE_LIMIT, wall=time.time, replays=True)
 
 

@@ -10,11 +10,11 @@ import msgspec
 
 from ..datatypes import Kind, Reading
 from ..logs import visible
-from ..pages.cmdline import mask
 from ..pages.decode import decode
 from ..pages.flatten import Flattener
 from ..pages.golang import Runtime
 from ..pages.mapping import FieldMapping, MappingSettings
+from ..pages.masking import mask
 from ..pages.memstats import is_counter, look_up
 from ..pages.rates import SUFFIX, Rates
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import dataclasses
 import gc
 import importlib.util
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import anyio
+import msgspec.structs
 
 from .. import logs
 from ..config import Config, count_workers, take_share
@@ -77,7 +77,7 @@ def _remark_on_shard(config: Config, shard: Shard | None) -> Config:
     if shard is None or not isinstance(config.settings.workers, int) or config.settings.workers == 1:
         return config
     words = "does nothing with --shard, for this process is one of several; start more of them instead"
-    return dataclasses.replace(config, remarks=(*config.remarks, Complaint("settings.workers", words)))
+    return msgspec.structs.replace(config, remarks=(*config.remarks, Complaint("settings.workers", words)))
 
 
 def _count_workers(options: argparse.Namespace, common: Config) -> int:

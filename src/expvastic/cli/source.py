@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import msgspec.structs
 
 from ..config import Config, count_workers, find, from_values, load, take_share
 from ..errors import ConfigError, ExpvasticError
@@ -26,7 +27,7 @@ def common_configuration(options: argparse.Namespace) -> Config:
     config = load(find(options.config))
     if options.loglevel is None:
         return config
-    return dataclasses.replace(config, settings=config.settings.model_copy(update={"log_level": options.loglevel}))
+    return msgspec.structs.replace(config, settings=config.settings.model_copy(update={"log_level": options.loglevel}))
 
 
 def all_shares(options: argparse.Namespace) -> list[Config]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import msgspec
+import msgspec.structs
 
 from ..routes import Names, Routing
 from .catalogue import Catalogue
@@ -31,7 +30,7 @@ def build(root: Node | None, complaints: Complaints, catalogue: Catalogue, *, fi
     config = draft.config()
     complaints.raise_errors()
     draft.credentials.remark(file_is_public=file_is_public)
-    return dataclasses.replace(config, remarks=complaints.remarks)
+    return msgspec.structs.replace(config, remarks=complaints.remarks)
 
 
 def _judge_repeats(root: Section, complaints: Complaints) -> None:
@@ -121,7 +120,7 @@ class _Draft(msgspec.Struct, eq=False):
             self.complaints.error(("readers", plan.name), message, self.lines["readers", plan.name])
         type_name = next(iter(said.values()), plan.name)
         interpreter = plan.interpreter.model_copy(update={"type_name": type_name})
-        return dataclasses.replace(plan, interpreter=interpreter)
+        return msgspec.structs.replace(plan, interpreter=interpreter)
 
     def _remark_on_unused(self, routing: Routing) -> None:
         for part, names in (("readers", routing.unused_readers), ("recorders", routing.unused_recorders)):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import msgspec
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
 from ..delivery import DeliverySettings
@@ -84,31 +84,34 @@ class RecorderNaming(SettingsModel):
     agree."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReaderPlan:
+class ReaderPlan(msgspec.Struct, frozen=True):
     """One reader as configured; its interpreter's settings are complete."""
 
     name: str
     type: str
     engine: EngineSettings
     interpreter: InterpreterSettings
-    plugin: SettingsModel = field(repr=False)
+    plugin: SettingsModel
     map_file: MappingSettings | None = None  # what the file says that the interpreter's settings name
 
+    def __repr__(self) -> str:
+        return f"ReaderPlan({self.name!r})"  # there are secrets in it
 
-@dataclass(frozen=True, slots=True)
-class RecorderPlan:
+
+class RecorderPlan(msgspec.Struct, frozen=True):
     """One recorder as configured. ``type_name`` is what it gives to readers that have none, empty for nothing."""
 
     name: str
     type: str
     delivery: DeliverySettings
-    plugin: SettingsModel = field(repr=False)
+    plugin: SettingsModel
     type_name: str
 
+    def __repr__(self) -> str:
+        return f"RecorderPlan({self.name!r})"
 
-@dataclass(frozen=True, slots=True)
-class Config:
+
+class Config(msgspec.Struct, frozen=True):
     """A valid configuration.
 
     ``readers`` and ``recorders`` are all that are described, in the order of the file; ``engines`` are those that a
@@ -124,9 +127,12 @@ class Config:
     engines: Mapping[str, tuple[str, ...]]
     shared: frozenset[str]
     remarks: tuple[Complaint, ...]
-    secrets: frozenset[str] = field(repr=False)
+    secrets: frozenset[str]
     shard: Shard | None = None
     elsewhere: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"Config({self.source!r})"
 
     @property
     def polled(self) -> dict[str, tuple[str, ...]]:

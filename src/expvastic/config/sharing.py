@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec.structs
 
 from ..errors import Complaint
 from .catalogue import Catalogue, installed
@@ -41,7 +42,7 @@ def for_workers(config: Config, count: int) -> Config:
         remarks = (*remarks, Complaint("settings.workers", words))
     from ..shards import Shard
 
-    found = dataclasses.replace(config, settings=settings, remarks=remarks)
+    found = msgspec.structs.replace(config, settings=settings, remarks=remarks)
     for number in range(count):
         take_share(found, Shard(number, count))
     return found
@@ -57,7 +58,7 @@ def take_share(config: Config, shard: Shard | None, catalogue: Catalogue | None 
     recorders = {name: _for_shard(plan, shard, known, complaints) for name, plan in config.recorders.items()}
     complaints.raise_errors()
     if shard is None:
-        return dataclasses.replace(config, recorders=recorders)
+        return msgspec.structs.replace(config, recorders=recorders)
     from ..state import shard_folder
 
     path = config.settings.state_dir
@@ -65,7 +66,7 @@ def take_share(config: Config, shard: Shard | None, catalogue: Catalogue | None 
         update={"state_dir": str(shard_folder(Path(path), shard.number)) if path else None}
     )
     elsewhere = {name for name in config.engines if not _is_polled(config.readers[name].type, name, shard, known)}
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         config, settings=settings, recorders=recorders, shard=shard, elsewhere=frozenset(elsewhere)
     )
 
@@ -78,7 +79,7 @@ def _for_shard(plan: RecorderPlan, shard: Shard | None, known: Catalogue, compla
     except ValueError as error:
         complaints.error(("recorders", plan.name), str(error))
         return plan
-    return dataclasses.replace(plan, plugin=plugin)
+    return msgspec.structs.replace(plan, plugin=plugin)
 
 
 def _is_polled(kind: str, name: str, shard: Shard, known: Catalogue) -> bool:

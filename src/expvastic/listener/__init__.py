@@ -6,15 +6,13 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from ..errors import ExpvasticError
 from ..telemetry import Snapshot
 from .address import TcpAddress, UnixAddress, parse_listen
+from .connections import Connections
 from .unix import UnixSocket
-
-if TYPE_CHECKING:
-    from .connections import Connections
 
 __all__ = ["Listener", "TcpAddress", "UnixAddress", "parse_listen"]
 
@@ -53,8 +51,6 @@ class Listener:
         return int(self._server.sockets[0].getsockname()[1])
 
     async def __aenter__(self) -> Self:
-        from .connections import Connections  # h11 is needed from here on
-
         self._connections = Connections(self._snapshot, self._refresh)
         try:
             if isinstance(self._address, UnixAddress):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
 
 from ..buffer import Record
 from ..recorder import Outcome, Verdict
@@ -34,8 +35,7 @@ class Alike(NamedTuple):
         return [Judged(record, self.verdict) for record in self.records]
 
 
-@dataclass(slots=True)
-class Sorted:
+class Sorted(msgspec.Struct):
     """A batch, sorted by what is to be done.
 
     ``settled`` is recorded. ``again`` has records by how often they were handed out before, and whether they are in
@@ -43,11 +43,11 @@ class Sorted:
     decided about, and then among the others, or ``refused_for_good``.
     """
 
-    settled: list[Record] = field(default_factory=list)
-    again: dict[tuple[int, bool], list[Record]] = field(default_factory=dict)
-    blocked: list[Record] = field(default_factory=list)
-    refused: list[Judged] = field(default_factory=list)
-    refused_for_good: list[Record] = field(default_factory=list)
+    settled: list[Record] = []
+    again: dict[tuple[int, bool], list[Record]] = {}
+    blocked: list[Record] = []
+    refused: list[Judged] = []
+    refused_for_good: list[Record] = []
     reason: str = ""
 
     @property

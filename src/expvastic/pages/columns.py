@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..datatypes import Kind
-from .cmdline import mask
 from .flatten import Flattener, LeaveOut, Limits
 from .known_moulds import KnownMoulds
 from .known_shapes import KnownShapes
@@ -52,10 +51,8 @@ class PageColumns:
         """Values and kinds by name, of the columns if they were taken; a command line with its secrets masked."""
         values, kinds = columns.as_dicts() if columns else self._flatten(content)
         kind = kinds.get(self._cmdline)
-        if kind is Kind.STRING_LIST:
-            values[self._cmdline] = mask(values[self._cmdline])
-        elif kind is Kind.STRING:
-            values[self._cmdline] = " ".join(mask(values[self._cmdline].split(" ")))
+        if kind in (Kind.STRING_LIST, Kind.STRING):
+            values[self._cmdline] = _masked(values[self._cmdline])
         return values, kinds
 
     def _flatten(self, content: Content) -> tuple[Values, Kinds]:
@@ -78,3 +75,9 @@ class PageColumns:
             return page
         self._leave_out(self._cmdline, "not_a_command_line")
         return {key: value for key, value in page.items() if key.partition(".")[0] != "cmdline"}
+
+
+def _masked(cmdline: str | list[str]) -> str | list[str]:
+    from .masking import mask  # has much to compile
+
+    return " ".join(mask(cmdline.split(" "))) if isinstance(cmdline, str) else mask(cmdline)

@@ -19,7 +19,8 @@ import enum
 import hashlib
 import operator
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from .by_size import SizeClasses
 from .cmdline import digest_of_text, digest_of_value
@@ -48,8 +49,7 @@ class Life(enum.StrEnum):
     UNKNOWN = "unknown-life"
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(msgspec.Struct, frozen=True, gc=False):
     """One collection: its number from 1 in its life, the end of its pause and its length, both in nanoseconds."""
 
     number: int
@@ -57,8 +57,7 @@ class Pause:
     duration: int
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(msgspec.Struct, frozen=True):
     """What is new in a page; ``pauses`` oldest first.
 
     ``lost`` pauses were overwritten, ``before`` preceded the first poll. ``has_no_goal`` says that the collector is
@@ -166,7 +165,7 @@ class Runtime:
         if observation is None or not isinstance(memstats, Mapping):
             return page, None
         if type(goal := memstats.get("NextGC")) is int and goal >= _NO_GOAL:
-            observation = replace(observation, has_no_goal=True)
+            observation = msgspec.structs.replace(observation, has_no_goal=True)
         told = _rewritten(memstats, observation)
         if self._sizes and "BySize" in told:
             self._tell_sizes(self._sizes, told, observation.life)

@@ -6,16 +6,16 @@ Source: https://pkg.go.dev/runtime#MemStats, and the api files of the Go distrib
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
+
+import msgspec
 
 FieldKind = Literal["counter", "gauge", "ring", "table"]
 Unit = Literal["bytes", "ns", "ns since epoch", "fraction", "count", ""]
 
 
-@dataclass(frozen=True, slots=True)
-class FieldFacts:
+class FieldFacts(msgspec.Struct, frozen=True):
     """What a field is.
 
     A ``counter`` never falls in one life of a program, a ``gauge`` goes up and down, a ``ring`` holds the latest 256

@@ -13,7 +13,6 @@ a word that no page can know is put in their place, see `strict`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -34,8 +33,7 @@ Words = frozenset[str]
 """What a value may be: integer, float, text, boolean, numbers, texts."""
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False, kw_only=True)
-class Mould:
+class Mould(msgspec.Struct, weakref=True, eq=False, kw_only=True):
     """Takes the pages of one shape."""
 
     names: tuple[str, ...]
@@ -58,8 +56,8 @@ class Mould:
     """What is no number, as it stands in the text, and what makes way for it."""
     from_byte: int
     """Where to look for the rings first."""
-    _forms: dict[tuple[type, ...], Form] = field(init=False, default_factory=dict)
-    _forms_with_pauses: dict[tuple[type, ...], Form] = field(init=False, default_factory=dict)
+    _forms: dict[tuple[type, ...], Form] = {}
+    _forms_with_pauses: dict[tuple[type, ...], Form] = {}
 
     def excerpt(self, body: bytes) -> tuple[bytes, bytes] | None:
         """What is decoded of a page, and its rings; None if it has none, and should."""

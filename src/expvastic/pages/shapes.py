@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import msgspec
 
 from ..datatypes import Kind, ListOf, Scalar
 from .strict import NOT_FINITE, Content
@@ -36,8 +37,7 @@ class OtherShape(Exception):
     """The page is not of this shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(msgspec.Struct, frozen=True):
     """The keys of an object; ``steps`` are the places of what is no value: a level below, or why it is left out."""
 
     keys: list[str]
@@ -51,8 +51,7 @@ class _Pattern(NamedTuple):
     lists: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(msgspec.Struct, frozen=True):
     """A flattened page."""
 
     shape: Shape
@@ -65,8 +64,7 @@ class Columns:
         return dict(zip(names, self.values, strict=True)), dict(zip(names, map(Kind, self.kinds), strict=True))
 
 
-@dataclass(slots=True, weakref_slot=True, eq=False)
-class Shape:
+class Shape(msgspec.Struct, weakref=True, eq=False):
     """One shape: names, what is left out and why, and how a page of it becomes columns."""
 
     root: Level
@@ -77,9 +75,9 @@ class Shape:
     gc_names: Collection[str]
     list_limit: int
     text_limit: int
-    _patterns: dict[tuple[type, ...], _Pattern] = field(init=False, default_factory=dict)
-    _last: tuple[tuple[type, ...], _Pattern] = field(init=False, default=((), _Pattern(b"", ())))
-    _pauses: frozenset[int] = field(init=False)
+    _patterns: dict[tuple[type, ...], _Pattern] = {}
+    _last: tuple[tuple[type, ...], _Pattern] = ((), _Pattern(b"", ()))
+    _pauses: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         self._pauses = frozenset(place for place, name in enumerate(self.names) if name in self.gc_names)

@@ -17,7 +17,6 @@ import math
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -46,8 +45,7 @@ _skip_objects = msgspec.json.Decoder(Annotated[list[_Object], msgspec.Meta(min_l
 _decode_loosely = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-@dataclass(slots=True)
-class Content:
+class Content(msgspec.Struct):
     """The object that a page is.
 
     If it is ``strict``, it was made of JSON, and is nobody else's; numbers that are not finite are there as the text
@@ -61,7 +59,7 @@ class Content:
     bound: bool = False
     marked: bool = False
     body: bytes = b""
-    decoded: Mapping[str, object] = field(init=False)
+    decoded: Mapping[str, object] = {}
 
     def __post_init__(self) -> None:
         self.decoded = self.page
