@@ -114,7 +114,10 @@ def test_what_was_imported_before_the_first_poll_is_never_collected(tmp_path: Pa
 
 
 def test_of_the_official_client_only_the_transport_is_imported_to_write() -> None:
-    program = "import sys, expvastic.recorders.elasticsearch.client; print({'elastic_transport', 'elasticsearch'} & {*sys.modules})"
+    program = (
+        "import sys, expvastic.recorders.elasticsearch.client\n"
+        "print({'elastic_transport', 'elasticsearch'} & {*sys.modules})"
+    )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert run.stdout == "{'elastic_transport'}\n"
