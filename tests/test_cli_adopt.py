@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import msgspec.structs
 import pytest
 
 from expvastic.buffer import BatchSettings, BufferSettings
@@ -93,7 +93,7 @@ def ids(count: int, first: int = 0) -> list[str]:
 
 
 def poll(count: int, first: int = 0, *, reader: str = "app", number: int = 7, knowledge: bytes = b"old") -> Poll:
-    batch = [dataclasses.replace(each, reader=reader) for each in make_containers(count, first=first)]
+    batch = [msgspec.structs.replace(each, reader=reader) for each in make_containers(count, first=first)]
     return Poll(reader, number, batch, knowledge)
 
 

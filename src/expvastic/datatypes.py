@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ ListOf = list[float] | list[int] | list[float | int] | list[str]
 
 # What a container costs in memory beside its document, in bytes of CPython 3.11 on 64 bit: the object, its id and its
 # record.
-_FIXED_WEIGHT = 560
+_FIXED_WEIGHT = 500
 
 
 class Kind(enum.IntEnum):
@@ -58,8 +57,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     pages: tuple[Page, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(msgspec.Struct, frozen=True):
     """One typed value, made when somebody asks for it."""
 
     name: str
@@ -67,8 +65,7 @@ class Value:
     value: Scalar | ListOf
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Container:
+class Container(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The values of one page at one time, as the document that recorders write.
 
     ``id`` is given once and goes with the container through every retry. ``time`` is ``@timestamp`` in microseconds
@@ -80,12 +77,12 @@ class Container:
     time: int
     reader: str
     document: bytes
-    kinds: bytes = field(default=b"", repr=False)
-    weight: int = field(init=False, repr=False)
-    """Bytes of memory that keeping this container costs, about."""
+    kinds: bytes = b""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "weight", _FIXED_WEIGHT + len(self.document))
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that keeping this container costs, about."""
+        return _FIXED_WEIGHT + len(self.document)
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -94,29 +91,6 @@ class Container:
         members = list(json.loads(self.document).items())[-len(self.kinds) :] if self.kinds else []
         for (name, value), kind in zip(members, self.kinds, strict=True):
             yield Value(name, Kind(kind), value)
-
-
-class _Container:
-    """Becomes a container when it is made.
-
-    A frozen class's own constructor sets each field by way of ``object.__setattr__``. An object that is made as one of
-    an open class with the same slots, and then becomes one of the frozen class, takes a fifth of the time.
-    """
-
-    __slots__ = Container.__slots__
-
-    def __init__(self, id: str, time: int, reader: str, document: bytes, kinds: bytes) -> None:  # noqa: A002  # a field
-        self.id = id
-        self.time = time
-        self.reader = reader
-        self.document = document
-        self.kinds = kinds
-        self.weight = _FIXED_WEIGHT + len(document)
-        self.__class__ = Container  # type: ignore[assignment]
-
-
-make_container: Callable[[str, int, str, bytes, bytes], Container] = _Container  # type: ignore[assignment]
-"""Id, time, reader, document, kinds: a container, made quickly."""
 
 
 class Poll(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from .datatypes import Container, Kind, Page, Reading, make_container
+from .datatypes import Container, Kind, Page, Reading
 from .document import DocumentEncoder, Identity
 from .pages.classic import PREFIX as CLASSIC_PREFIX
 from .pages.columns import PageColumns
@@ -175,7 +175,7 @@ class Interpreter:
         action = _STEPPED if stepped else ""
         document = self._documents.wrap(page, members, time=time, duration=reading.duration, action=action)
         self._tally.count(form)
-        made = [make_container(self._identity.next_id(time), time, self._reader, document, form.kinds)]
+        made = [Container(self._identity.next_id(time), time, self._reader, document, form.kinds)]
         if self._runtime and self._settings.gc_events:
             first = self._runtime.collections - len(pauses[0]) + 1
             made += [
@@ -268,7 +268,7 @@ class Interpreter:
     def _contain(self, known: str, time: int, document: bytes, kinds: Mapping[str, Kind]) -> Container:
         column = bytes(kinds.values())
         self._tally.count_column(column)
-        return make_container(known, time, self._reader, document, column)
+        return Container(known, time, self._reader, document, column)
 
 
 @functools.lru_cache(maxsize=256)

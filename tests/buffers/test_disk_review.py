@@ -18,8 +18,6 @@ from expvastic.buffer import BatchSettings, BufferSettings
 from expvastic.buffers.disk import DiskBuffer, inspect
 from expvastic.buffers.disk.files import SystemFiles
 from expvastic.buffers.disk.reading import Clock
-from expvastic.datatypes import Container
-from expvastic.datatypes import make_container as make_quickly
 from expvastic.errors import StateError
 from expvastic.outcomes.ledger import Ledger
 from samples import make_container, make_containers
@@ -196,16 +194,6 @@ def test_what_comes_back_in_any_order_is_remembered_in_one_piece() -> None:
     assert [tuple(span) for span in group.spans] == [(0, 500, 1, False)]
     assert buffer.take(ALL, 4.0) == []
     assert ids(buffer.take(ALL, 5.0)) == ids(make_containers(500))
-
-
-def test_containers_are_made_as_their_class_makes_them() -> None:
-    container = Container("id", 5, "app", b"{}", kinds=b"\3")
-    fast = make_quickly("id", 5, "app", b"{}", b"\3")
-
-    assert type(fast) is Container
-    assert all(getattr(fast, name) == getattr(container, name) for name in Container.__dataclass_fields__)
-    with pytest.raises(AttributeError):
-        fast.time = 6  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("suffix", [".segment", ".progress"])

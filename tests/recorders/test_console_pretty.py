@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from expvastic.recorders.console.pretty import harmless_json, pretty_line, visible
 from samples import make_container

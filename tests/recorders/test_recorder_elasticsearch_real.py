@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 from fake_cluster import make_recorder, record_patiently
+from msgspec.structs import replace
 
 from expvastic.errors import RecorderLost, RecordError
 from expvastic.recorder import Outcome, Verdict

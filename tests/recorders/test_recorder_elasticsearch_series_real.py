@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import msgspec
+import msgspec.structs
 import pytest
 from fake_cluster import make_recorder
 
@@ -58,7 +58,7 @@ def held(node: Node, index: str) -> list[str]:
 
 
 def renamed(container: Container, name: str) -> Container:
-    return dataclasses.replace(container, id=name)
+    return msgspec.structs.replace(container, id=name)
 
 
 async def test_polls_go_to_the_series_without_an_id_and_come_back_exact(node: Node) -> None:

@@ -8,7 +8,6 @@ in its document alone; only what was learned from whole batches is kept here.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -182,7 +181,7 @@ def _without(container: Container, members: Members, taken: Iterable[str]) -> Co
     kept = [_member(name, raw) for name, raw in members.items() if name not in gone]
     entries = _told(members) + [_entry(name, raw) for name, raw in members.items() if name in gone and name != REFUSED]
     document = b"{%b}" % b",".join([*kept, _member(REFUSED, _encode(_bounded(entries)))])
-    return dataclasses.replace(container, document=document, kinds=b"")
+    return msgspec.structs.replace(container, document=document, kinds=b"")
 
 
 def _member(name: str, raw: msgspec.Raw | bytes) -> bytes:

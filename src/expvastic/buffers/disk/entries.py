@@ -14,7 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from isal import isal_zlib
 
-from ...datatypes import Container, Poll, make_container
+from ...datatypes import Container, Poll
 
 SEGMENT_MAGIC = b"\xe7vastsg\n"
 VERSION = 1
@@ -159,7 +159,7 @@ def make_stored(
     name, reader, kinds = lengths
     reader += name
     kinds += reader
-    container = make_container(body[:name].decode(), time, body[name:reader].decode(), body[kinds:], body[reader:kinds])
+    container = Container(body[:name].decode(), time, body[name:reader].decode(), body[kinds:], body[reader:kinds])
     return _new(Stored, (number, container, wall, offset))
 
 
