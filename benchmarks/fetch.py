@@ -35,8 +35,9 @@ from expvastic.clients.target import TargetSettings  # noqa: E402
 from expvastic.datatypes import Container, Reading  # noqa: E402
 from expvastic.document import Identity  # noqa: E402
 from expvastic.engine import Engine, EngineSettings  # noqa: E402
-from expvastic.interpreter import Interpreter, InterpreterSettings  # noqa: E402
+from expvastic.interpreter import Interpreter  # noqa: E402
 from expvastic.pacing import Pacer  # noqa: E402
+from expvastic.pages.settings import InterpreterSettings  # noqa: E402
 from expvastic.readers.expvar import ExpvarReader, ExpvarSettings  # noqa: E402
 from expvastic.slots import Slots  # noqa: E402
 from expvastic.telemetry import Snapshot  # noqa: E402
@@ -98,7 +99,7 @@ def _engine(number: int, slots: Slots, start: float, options: argparse.Namespace
         name,
         "expvar",
         reader,
-        interpreter,
+        lambda: interpreter,
         [],
         EngineSettings.model_validate({"interval": interval}),
         pacer,

@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from expvastic.datatypes import Page, Reading  # noqa: E402
 from expvastic.document import Identity  # noqa: E402
-from expvastic.interpreter import Interpreter, InterpreterSettings  # noqa: E402
+from expvastic.interpreter import Interpreter  # noqa: E402
+from expvastic.pages.settings import InterpreterSettings  # noqa: E402
 
 SAMPLES = ROOT / "tests" / "pages" / "samples"
 START = 1_795_262_400_000_000_000

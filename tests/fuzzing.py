@@ -17,7 +17,8 @@ from typing import Any
 from expvastic.datatypes import Page, Reading
 from expvastic.document import Identity
 from expvastic.errors import InvalidPayload
-from expvastic.interpreter import Interpreter, InterpreterSettings
+from expvastic.interpreter import Interpreter
+from expvastic.pages.settings import InterpreterSettings
 from generated_pages import CLOCK, GoProgram, Objects, choose
 from page_reference import Reference, Violation
 

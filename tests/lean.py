@@ -12,7 +12,8 @@ from typing import Any
 from expvastic.datatypes import Container, Page, Reading
 from expvastic.document import Identity
 from expvastic.errors import InvalidPayload
-from expvastic.interpreter import Interpreter, InterpreterSettings, News
+from expvastic.interpreter import Interpreter, News
+from expvastic.pages.settings import InterpreterSettings
 from fuzzing import CONFIGURATIONS, MEMBER, SAMPLES, SESSION, Tally, mutate
 from generated_pages import CLOCK, GoProgram, Objects, choose
 from page_reference import Violation

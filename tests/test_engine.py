@@ -7,8 +7,9 @@ from expvastic.datatypes import Container, Poll
 from expvastic.document import Identity
 from expvastic.engine import Engine, EngineSettings
 from expvastic.errors import ReadError
-from expvastic.interpreter import Interpreter, InterpreterSettings
+from expvastic.interpreter import Interpreter
 from expvastic.pacing import Pacer
+from expvastic.pages.settings import InterpreterSettings
 from fakes import FOREVER, FakeReader, Log
 
 pytestmark = pytest.mark.virtual_time
@@ -42,7 +43,7 @@ class Bench:
         )
         self.started = anyio.current_time()
         pacer = Pacer(chosen.interval, chosen.backoff, start=self.started, ticks=ticks, draw=lambda: 1.0)
-        self.engine = Engine("app", "fake", self.reader, interpreter, self.outlets, chosen, pacer, self.log)  # type: ignore[arg-type]
+        self.engine = Engine("app", "fake", self.reader, lambda: interpreter, self.outlets, chosen, pacer, self.log)  # type: ignore[arg-type]
 
     async def run_for(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):

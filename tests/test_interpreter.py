@@ -9,7 +9,8 @@ from pydantic import ValidationError
 from expvastic.datatypes import Container, Kind, Page, Reading
 from expvastic.document import Identity
 from expvastic.errors import InvalidPayload
-from expvastic.interpreter import Interpreter, InterpreterSettings
+from expvastic.interpreter import Interpreter
+from expvastic.pages.settings import InterpreterSettings
 
 NOON = 1_795_262_400_000_000_000  # 2026-11-21T12:00:00Z in nanoseconds
 

@@ -13,7 +13,8 @@ import pytest
 from expvastic.datatypes import Container, Page, Reading
 from expvastic.document import Identity
 from expvastic.errors import InvalidPayload
-from expvastic.interpreter import Interpreter, InterpreterSettings
+from expvastic.interpreter import Interpreter
+from expvastic.pages.settings import InterpreterSettings
 from generated_pages import GoProgram
 from samples import START
 

@@ -31,7 +31,10 @@ PARTS: dict[str, tuple[set[str], dict[str, Any]]] = {
     "map_file": ({"config.mapfiles"}, {"readers": {"page": {**READER, "map_file": "map.yml"}}}),
     "variable": ({"config.variables"}, {"readers": {"page": {**READER, "endpoint": "${HOST:-localhost:1}"}}}),
 }
-NEVER = {"config.schema", "dashboards", "recorders.elasticsearch.client", "views.prometheus"}
+NEVER = {
+    *("config.schema", "dashboards", "listener.conversation", "recorders.elasticsearch.client", "views.prometheus"),
+    *("interpreter", "pages.masking", "pages.moulding", "pages.strict"),
+}
 UNTIL_THE_FIRST_POLL = """\
 import gc, importlib, os, sys
 from expvastic.cli import main

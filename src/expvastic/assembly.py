@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import logs
 from .buffer import MEMORY_BYTES, Buffer, BufferSettings
@@ -15,7 +15,6 @@ from .config import Config, ReaderPlan, RecorderPlan
 from .delivery import Delivery
 from .document import Identity
 from .engine import Engine, Outlet
-from .interpreter import Interpreter
 from .outcomes.ledger import Ledger
 from .outcomes.refusals import Refusals
 from .outcomes.verdicts import Verdicts
@@ -26,7 +25,9 @@ from .slots import Slots
 from .telemetry import Snapshot
 
 if TYPE_CHECKING:
+    from .interpreter import Interpreter
     from .outcomes.quarantine import Quarantine
+    from .reader import Reader
     from .state import State
 
 steady_clock: Callable[[], float] = (
@@ -134,7 +135,7 @@ def make_engines(
             name,
             plan.type,
             reader,
-            _make_interpreter(plan, identity, reader.target, reader.prefix, go_runtime=reader.is_go),
+            partial(_make_interpreter, plan, identity, reader),
             outlets[name],
             plan.engine,
             Pacer(plan.engine.interval, plan.engine.backoff, start=start + waits[name], ticks=ticks),
@@ -167,17 +168,17 @@ def _make_keepers(state: State, reader: str, routed: list[Delivery]) -> list[Out
     return [Keeper(state, reader, synced=must_sync, with_containers=bool(durable))]
 
 
-def _make_interpreter(
-    plan: ReaderPlan, identity: Identity, target: str, prefix: str, *, go_runtime: bool
-) -> Interpreter:
+def _make_interpreter(plan: ReaderPlan, identity: Identity, reader: Reader[Any]) -> Interpreter:
+    from .interpreter import Interpreter  # for the first page
+
     return Interpreter(
         plan.interpreter,
         identity,
         reader=plan.name,
-        target=target,
-        prefix=prefix if plan.interpreter.prefix is None else plan.interpreter.prefix,
+        target=reader.target,
+        prefix=reader.prefix if plan.interpreter.prefix is None else plan.interpreter.prefix,
         interval=plan.engine.interval,
-        go_runtime=go_runtime,
+        go_runtime=reader.is_go,
         map_file=plan.map_file,
     )
 

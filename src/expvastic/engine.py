@@ -6,6 +6,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import anyio
@@ -14,7 +15,6 @@ from pydantic import Field
 from .datatypes import Container, Poll
 from .deadline import Deadline
 from .errors import ReadError
-from .interpreter import Interpreter
 from .pacing import Pacer
 from .reader import Reader
 from .settings import Duration, SettingsModel
@@ -23,6 +23,8 @@ from .telemetry import ReaderStatistics
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+
+    from .interpreter import Interpreter
 
 LogLevel = Literal["debug", "info", "warn", "warning", "error"]
 
@@ -50,8 +52,9 @@ class Outlet(Protocol):
 class Engine:
     """Polls one reader on its pacer's ticks and offers what comes of it to every outlet, in their order.
 
-    ``remembers`` says that an outlet keeps what the interpreter knows, for a successor after a restart. ``slots`` wake
-    it, and other engines too.
+    The interpreter is made when there is something to interpret, or to go on with: polls need not wait for all that it
+    is made of. ``remembers`` says that an outlet keeps what it knows, for a successor after a restart. ``slots`` wake
+    the engine, and other engines too.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Engine:
         name: str,
         type: str,  # noqa: A002  # the word of the configuration
         reader: Reader[Any],
-        interpreter: Interpreter,
+        make_interpreter: Callable[[], Interpreter],
         outlets: Sequence[Outlet],
         settings: EngineSettings,
         pacer: Pacer,
@@ -73,7 +76,7 @@ class Engine:
         self.name = name
         self._type = type
         self._reader = reader
-        self._interpreter = interpreter
+        self._make_interpreter = make_interpreter
         self._outlets = tuple(outlets)
         self._settings = settings
         self._pacer = pacer
@@ -93,6 +96,10 @@ class Engine:
         self._last_error = ""
         self._last_success = 0.0
         self._last_duration = 0.0
+
+    @cached_property
+    def _interpreter(self) -> Interpreter:
+        return self._make_interpreter()
 
     async def run(self) -> None:
         """Poll until there are no more ticks."""

@@ -14,15 +14,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import msgspec
+from typing import NamedTuple
 
 
 class ExpvasticError(Exception):
     """Any failure that expvastic itself raises; its text is one line for the user."""
 
 
-class Complaint(msgspec.Struct, frozen=True):
+class Complaint(NamedTuple):
     """One thing that is wrong with a configuration: where, and what to do."""
 
     where: str

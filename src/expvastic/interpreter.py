@@ -1,13 +1,10 @@
-"""From a Reading to Containers: what a page means, for one reader."""
+"""From a Reading to Containers: what a page means, for one reader. Loaded when the first page has come."""
 
 from __future__ import annotations
 
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Annotated
-
-from pydantic import AfterValidator
 
 from .datatypes import Container, Kind, Page, Reading
 from .document import DocumentEncoder, Identity
@@ -24,54 +21,18 @@ from .pages.known_moulds import KnownMoulds, Taken
 from .pages.mapping import MappingSettings
 from .pages.memstats import is_counter
 from .pages.moulding import Rules
-from .pages.names import SHELTER, is_reserved
+from .pages.names import SHELTER
 from .pages.rates import Rates
-from .pages.shaping import Shaping, ShapingSettings
+from .pages.settings import InterpreterSettings
+from .pages.shaping import Shaping
 from .pages.strict import Content, StrictDecoder
 from .pages.tally import News, Tally
-from .settings import Words
 
 _STREAMS_KEPT = 1_000
 _LABELLED = 50
 _STEPPED = "clock-stepped-back"
 
 _About = tuple[str, tuple[tuple[str, str], ...]]  # dataset and labels of a page
-
-
-def _usable_prefix(prefix: str | None) -> str | None:
-    if prefix and is_reserved(prefix):
-        raise ValueError(f"{prefix!r} has a meaning of its own in documents; take another, such as 'expvar' or 'app'")
-    return prefix
-
-
-class InterpreterSettings(ShapingSettings):
-    """How a reader's pages become documents."""
-
-    type_name: str = ""
-    """The service's name in the documents (`service.name`); the reader's own name unless given."""
-    prefix: Annotated[str | None, AfterValidator(_usable_prefix)] = None
-    """Put before every name of a page. Unless given `expvar` for `expvar` and `self`, `json` for `http`. With an empty
-    prefix names stand at the top level, and those that ECS reserves are moved below `expvar.`"""
-    tags: dict[str, str] = {}  # noqa: RUF012  # pydantic copies defaults
-    """Fixed labels for every document, as `labels.NAME`."""
-    cmdline: bool = False
-    """Ship the target's command line, with what looks like a secret masked."""
-    limits: Limits = Limits.unsaid()
-    """How much of a page is shipped."""
-    go_runtime: bool | None = None
-    """Whether `memstats` are those of Go's runtime: then garbage collections are shipped once each, and restarts of
-    the target are seen. Unless given true for `expvar`, false for others."""
-    gc_events: bool = False
-    """Also ship one document per garbage collection, at the time of its end."""
-    gc_history: bool = False
-    """With the first page of a target also ship the collections that it still remembers, up to 256."""
-    by_size: bool = False
-    """Also ship the objects that were allocated and freed since the last poll, per class of size (`BySize`)."""
-    rates: Words = ()
-    """Names of counters, dotted or their last part alone, whose growth per second is shipped beside them as
-    `NAME_per_second`; the one word `counters` means all that Go's runtime has."""
-    map_file: str | None = None
-    """A file that says what names mean, with the keys of `mapping`; it goes before `mapping`, name by name."""
 
 
 class Interpreter:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MASK = "***"
 _LEVELS = {"debug": 10, "info": 20, "warn": 30, "warning": 30, "error": 40}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 
 LINES_WAITING = 10_000
 _LOCKED_BYTE = 1  # any but the one that standard output's writers lock, for it may be the same pipe
@@ -89,7 +89,7 @@ def logger(level: str | None = None, **fields: object) -> FilteringBoundLogger:
 
 def visible(text: str) -> str:
     """The text with control characters spelled out (``\\x1b``), so that no foreign text can drive a terminal."""
-    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+    return re.sub(_CONTROL, lambda found: ascii(found[0])[1:-1], text)
 
 
 def _before_rendering(is_text: bool, secrets: Iterable[str], fields: Mapping[str, object]) -> list[Processor]:

@@ -115,12 +115,17 @@ def _choose_source(options: argparse.Namespace, parser: _Parser, environment: Ma
             setattr(options, name, environment.get(f"EXPVASTIC_{name.upper()}", default))
 
 
+def _any_formatter(prog: str) -> argparse.HelpFormatter:
+    """For options while they are added: each is tried with a formatter, which would measure the terminal."""
+    return argparse.HelpFormatter(prog, width=80)
+
+
 def _parser(command: str, *, is_top: bool) -> _Parser:
     prog = "expvastic" if is_top else f"expvastic {command}"
     parser = _Parser(
         prog=prog,
         allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_any_formatter,
         description=_overview() if is_top else COMMANDS[command][1],
     )
     if is_top:
@@ -146,6 +151,7 @@ def _parser(command: str, *, is_top: bool) -> _Parser:
         _add_dashboard(parser)
     elif command == "health":
         parser.add_argument("url", nargs="?", default="http://127.0.0.1:8642/healthz", help="default: %(default)s")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     return parser
 
 

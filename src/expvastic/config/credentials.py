@@ -11,8 +11,8 @@ from ..clients.endpoint import parse_endpoint
 from .complaints import Complaints, Path, listed
 from .tree import Scalar
 
-_CREDENTIAL = re.compile(r"auth|cookie|token|key|secret|password", re.IGNORECASE)
-_PASSWORD = re.compile(r"(?:[a-z][a-z0-9+.-]*://)?[^/?#\s:]*:([^/?#\s]+)@", re.IGNORECASE)
+_CREDENTIAL = r"auth|cookie|token|key|secret|password"
+_PASSWORD = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://)?[^/?#\s:]*:([^/?#\s]+)@")
 
 
 class Credentials(msgspec.Struct, eq=False):
@@ -26,7 +26,7 @@ class Credentials(msgspec.Struct, eq=False):
     def keep(self, secret: str, path: Path, scalar: Scalar | None) -> None:
         """Take note of the secret at a path; ``scalar`` is where it is written, if that is in the file itself."""
         self.complaints.secrets.add(secret)
-        if _CREDENTIAL.search(path[-1]):
+        if re.search(_CREDENTIAL, path[-1].lower()):
             self._senders.add(path[:2])
         if scalar and not scalar.filled:
             self._bare.append(path)

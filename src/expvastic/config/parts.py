@@ -11,8 +11,8 @@ from ..buffer import LEAST_DISK_BYTES, BufferSettings
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings
 from ..errors import ConfigError
-from ..interpreter import InterpreterSettings
 from ..pages.mapping import MappingSettings
+from ..pages.settings import InterpreterSettings
 from ..routes import Names
 from ..settings import SettingsModel
 from .catalogue import elsewhere, settings_of

@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings, LogLevel
 from ..errors import Complaint
-from ..interpreter import InterpreterSettings
 from ..pages.mapping import MappingSettings
+from ..pages.settings import InterpreterSettings
 from ..settings import ByteSize, Duration, SettingsModel
 
 if TYPE_CHECKING:

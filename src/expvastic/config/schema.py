@@ -8,7 +8,7 @@ from typing import Any
 
 from ..delivery import DeliverySettings
 from ..engine import EngineSettings
-from ..interpreter import InterpreterSettings
+from ..pages.settings import InterpreterSettings
 from ..settings import SettingsModel, description_of
 from .catalogue import Catalogue, installed, settings_of
 from .plans import RecorderNaming, Settings

@@ -12,10 +12,10 @@ from ...errors import RecorderLost, RecordError
 T = TypeVar("T")
 
 # From here on the server quotes the value itself, which is nobody's business but the document's.
-_QUOTES = re.compile(r"\.? (?:Preview of|The prefix of the first immense term)")
+_QUOTES = r"\.? (?:Preview of|The prefix of the first immense term)"
 _LOOKED_AT = 2_000  # characters of a server's words
 _DETAIL_LENGTH = 300
-_TYPE = re.compile(r"[a-z_]{1,80}")
+_TYPE = r"[a-z_]{1,80}"
 
 _CREDENTIALS = "check username and password, api_key or bearer_token"
 _ADVICE = {
@@ -123,12 +123,12 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
 
 def name_error(status: int, kind: str | None) -> str:
     """A status and an error's type as a phrase fit for counting."""
-    return f"{status} {kind}" if kind and _TYPE.fullmatch(kind) else str(status)
+    return f"{status} {kind}" if kind and re.fullmatch(_TYPE, kind) else str(status)
 
 
 def tidy(words: str) -> str:
     """A server's words as one line of bounded length, cut before they quote a value."""
     words = words[:_LOOKED_AT]
-    quote = _QUOTES.search(words)
+    quote = re.search(_QUOTES, words)
     line = " ".join((words[: quote.start()] if quote else words).split())
     return "".join(character if character.isprintable() else "�" for character in line)[:_DETAIL_LENGTH]

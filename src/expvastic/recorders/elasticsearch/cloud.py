@@ -8,7 +8,7 @@ import re
 from ...clients.endpoint import Endpoint, parse_endpoint
 
 _RULE = "is damaged; copy it whole from the deployment's page, as NAME:BASE64"
-_PART = re.compile(r"([A-Za-z0-9._-]+)(?::(\d{1,5}))?")
+_PART = r"([A-Za-z0-9._-]+)(?::(\d{1,5}))?"
 _PORT = "443"
 
 
@@ -22,7 +22,7 @@ def parse_cloud_id(text: str) -> Endpoint:
         decoded = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True).decode("ascii")
     except ValueError as error:
         raise ValueError(_RULE) from error
-    parts = [_PART.fullmatch(part) for part in decoded.split("$")[:2]]
+    parts = [re.fullmatch(_PART, part) for part in decoded.split("$")[:2]]
     if len(parts) < 2 or parts[0] is None or parts[1] is None:
         raise ValueError(_RULE)
     domain, deployment = parts[0], parts[1]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _LONGEST = 40  # characters of a name or a version
 _OLDEST = 7  # major version of Elasticsearch; OpenSearch's count began anew
 _SERVERLESS = "serverless"
-_RELEASE = re.compile(r"(\d{1,4})\.(\d{1,4})", re.ASCII)
+_RELEASE = r"([0-9]{1,4})\.([0-9]{1,4})"
 _NAMES = {"elasticsearch": "Elasticsearch", "opensearch": "OpenSearch"}
 
 
@@ -36,7 +36,7 @@ class Product(NamedTuple):
     @property
     def release(self) -> tuple[int, int]:
         """The version's first two numbers; zero where it has none."""
-        found = _RELEASE.match(self.version)
+        found = re.match(_RELEASE, self.version)
         return (int(found[1]), int(found[2])) if found else (0, 0)
 
     def __str__(self) -> str:
