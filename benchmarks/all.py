@@ -25,7 +25,13 @@ from measuring.window import Contestant, Scene
 def measure(options: argparse.Namespace, parts: Path) -> tuple[Measured, list[Section], list[str]]:
     """Everything that is asked for, and what was not in order."""
     sizes: Sizes = options.sizes
-    scene = Scene(parts, cores=options.cores, helper_cores=options.helper_cores, compress=options.gzip)
+    scene = Scene(
+        parts,
+        cores=options.cores,
+        helper_cores=options.helper_cores,
+        compress=options.gzip,
+        uvloop=options.uvloop,
+    )
     peers = [*contestants.given_peers(options.telegraf, options.otelcol)]
     chosen = [
         section
@@ -63,6 +69,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cores", default="1", help="of what is measured, as taskset takes them")
     parser.add_argument("--helper-cores", default="0", help="of targets and sink")
     parser.add_argument("--gzip", action="store_true", help="compress bulks")
+    parser.add_argument("--uvloop", action="store_true", help="let expvastic have it; by default it is not installed")
     parser.add_argument("--no-tuned", action="store_true", help="without the tuned Go")
     parser.add_argument("--no-floor", action="store_true", help="without the loop in C")
     parser.add_argument("--telegraf", type=Path, metavar="PATH", help="a binary to run beside")

@@ -60,6 +60,7 @@ def ours(source: Path = SOURCE, *, disk: bool = False, name: str = "") -> Contes
             compress=scene.compress,
             state=folder / "state" if disk else None,
             socket=folder / _SOCKET,
+            uvloop=scene.uvloop,
         )
 
     return Contestant(name or (DISK if disk else MEMORY), make, socket=_SOCKET)

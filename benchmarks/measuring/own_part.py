@@ -13,6 +13,9 @@ from parts import status
 from .go_parts import FIRST_TARGET, SINK
 from .processes import Process
 
+_WITHOUT_UVLOOP = "import sys; sys.modules['uvloop'] = None; "
+_START = "import sys; from expvastic.cli import main; sys.exit(main())"  # as the installed command does
+
 
 def expvastic(
     folder: Path,
@@ -24,8 +27,12 @@ def expvastic(
     compress: bool,
     state: Path | None = None,
     socket: Path | None = None,
+    uvloop: bool = False,
 ) -> Process:
-    """The command out of a source tree, polling so many targets; with a state directory its buffer is on the disk."""
+    """The command out of a source tree, polling so many targets; with a state directory its buffer is on the disk.
+
+    As it is installed by default there is no uvloop, whatever there is in this environment.
+    """
     settings = {"log_level": "warn"}
     settings |= {"state_dir": str(state)} if state else {}
     settings |= {"listen": f"unix:{socket}"} if socket else {}
@@ -33,7 +40,8 @@ def expvastic(
     file.write_text(yaml.safe_dump(_configuration(settings, count, interval, compress=compress)))
     # An installed package has been compiled once and for all; a source tree shall be, too.
     environment = {"PYTHONPATH": f"{source}:{_inherited_path()}", "PYTHONDONTWRITEBYTECODE": ""}
-    command = [sys.executable, "-m", "expvastic", "-c", file]
+    start = _START if uvloop else _WITHOUT_UVLOOP + _START
+    command = [sys.executable, "-c", start, "-c", file]
     return Process(command, cores, folder / "expvastic.log", environment)
 
 

@@ -43,7 +43,7 @@ def about() -> str:
     """When, with what and on what it was measured, and how to do it again."""
     today = datetime.datetime.now(tz=datetime.UTC).date()
     how = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    names = ("elasticsearch", "httptools", "msgspec", "isal", "uvloop")
+    names = ("elasticsearch", "httptools", "msgspec", "isal", *(["uvloop"] if "--uvloop" in sys.argv else []))
     found = [f"{name} {importlib.metadata.version(name)}" for name in names if importlib.util.find_spec(name)]
     versions = [f"Python {platform.python_version()}", go_parts.version(), *found]
     return (

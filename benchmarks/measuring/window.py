@@ -32,6 +32,7 @@ class Scene:
     cores: str = "1"
     helper_cores: str = "0"
     compress: bool = False
+    uvloop: bool = False  # for expvastic
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> int:
         options = parse(sys.argv[1:] if arguments is None else arguments)
         module, _summary = COMMANDS[options.command]
-        if "config" in options:
-            leave_out_plugins()
         with undisturbed():
+            if "config" in options:
+                leave_out_plugins()
             command = importlib.import_module(f".{module}", __name__)
         return int(command.main(options))
 
