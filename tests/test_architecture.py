@@ -22,7 +22,7 @@ RUNGS = {
     0: "errors datatypes cores registry",
     1: "settings telemetry accounts pacing routes shards interpreter document pages outcomes",
     2: "reader recorder buffer state",
-    3: "engine slots deadline delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals "
+    3: "engine slots turns deadline delivery batches handover syncing waiting outcomes.verdicts outcomes.refusals "
     "outcomes.standing outcomes.quarantine readers recorders buffers clients views listener",
     4: "config logs",
     5: "pipeline assembly upkeep surplus workers",
@@ -42,6 +42,7 @@ ARROWS = {
         ("engine", "delivery"),
         ("engine", "deadline"),
         ("engine", "slots"),
+        ("slots", "turns"),
         ("delivery", "batches"),
         ("batches", "waiting"),
         ("batches", "outcomes"),

@@ -1,3 +1,4 @@
+import asyncio
 from typing import Any
 
 import anyio
@@ -191,3 +192,19 @@ async def test_a_reader_that_cannot_close_ends_alone() -> None:
 
     assert len(bench.outlets[0].containers) == 1
     assert bench.log.said("error") == ["reader did not close"]
+
+
+async def test_a_page_that_came_in_time_has_come_though_it_waits_for_its_turn() -> None:
+    bench = Bench(timeout=5)
+    turn = asyncio.get_running_loop().create_future()
+    turns = iter([turn, None])
+    bench.engine._turns.claim = lambda _: next(turns, None)  # type: ignore[method-assign]
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(bench.run_for, 9)
+        await anyio.sleep(8)
+        before = bench.engine.readings
+        turn.set_result(None)
+
+    assert (before, bench.engine.readings) == (0, 1)
+    assert not bench.engine.failures

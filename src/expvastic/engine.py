@@ -84,6 +84,7 @@ class Engine:
         self._remembers = remembers
         self._clock = clock
         self._slots = slots or Slots(clock)
+        self._turns = self._slots.turns
         self._width = width_for(settings.interval)
         self._deadline = Deadline(rests=settings.interval >= settings.timeout)
         self._wall = wall
@@ -122,7 +123,6 @@ class Engine:
                 pacer.catch_up(clock())
                 deadline.begin(timeout)
                 await self._poll()
-                deadline.end()
                 now = clock()
                 pacer.advance(now, self._failures_in_a_row)
         if scope.cancelled_caught:
@@ -146,7 +146,13 @@ class Engine:
         """A poll whose deadline is another's business."""
         self.polls += 1
         try:
-            reading = await self._reader.read()
+            try:
+                reading = await self._reader.read()
+            finally:
+                self._deadline.end()
+            turn = None
+            while (turn := self._turns.claim(turn)) is not None:
+                await turn
             containers = self._interpreter.interpret(reading)
             self._offer(containers)
         except ReadError as error:

@@ -6,7 +6,7 @@ together are answered together: one costs much less among thirty than alone, whe
 and finds nothing of what it needs in the caches of its core. Those whose time has come go on first come, first served,
 at most ``AT_ONCE`` of them in one turn of the loop: were all that are late to go on in the same turn, as they are on a
 core that is too slow for them, everything else that runs on the loop would have to wait for all of them at each of its
-steps.
+steps. And while answers wait for their turn, no further question is asked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Callable
+
+from .turns import Turns
 
 WIDTH = 2.0**-3  # seconds, at most; a power of two: a time on the grid stays there, as do those each second later
 AT_ONCE = 64
@@ -37,6 +39,8 @@ class Slots:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.turns = Turns(clock)
+        """In which those who were woken go on with what they have got."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: dict[float, list[asyncio.Future[None]]] = {}  # by the end of their slot
         self._ends: list[float] = []  # a heap of the same
@@ -88,7 +92,7 @@ class Slots:
         now, ends, due = self._clock() + _EARLY, self._ends, self._due
         while ends and ends[0] <= now:
             due.extend(self._waiting.pop(heapq.heappop(ends)))
-        left = AT_ONCE
+        left = 0 if self.turns.is_behind else AT_ONCE
         while due and left:
             waiter = due.popleft()
             if not waiter.done():  # it may have been cancelled
