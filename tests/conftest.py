@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import go_app as go_program
+from expvastic.pages import known_moulds, known_shapes
+from expvastic.pages.sightings import Sightings
 from node_jars import PRODUCTS, find_parts
 from real_nodes import Node
 from real_parts import Unavailable
@@ -63,6 +65,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(
             "running_node", wanted_nodes(metafunc.config) or [unwanted], indirect=True, scope="session"
         )
+
+
+@pytest.fixture(autouse=True)
+def nothing_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages that an earlier test has shown are not seen again."""
+    for module in (known_moulds, known_shapes):
+        monkeypatch.setattr(module, "_sightings", Sightings())
 
 
 @pytest.fixture

@@ -62,6 +62,24 @@ def test_a_shape_is_known_once_it_was_seen_twice() -> None:
     assert reader.columns.taken == 1
 
 
+def test_what_one_reader_saw_another_has_seen() -> None:
+    first, second, third = Reader(), Reader(), Reader()
+
+    for reader in (first, second, third):
+        reader.read(PAGE)
+
+    assert third.columns.taken == 1
+    assert not first.columns.taken
+
+
+def test_readers_with_other_rules_have_seen_other_things() -> None:
+    Reader().read(PAGE)
+    other = Reader(string=5)
+    other.read(PAGE)
+
+    assert other.take(PAGE) is None
+
+
 @pytest.mark.parametrize("prefix", ["", "expvar", "a.b"])
 @pytest.mark.parametrize("cmdline", [True, False])
 def test_both_ways_lead_to_the_same(prefix: str, cmdline: bool) -> None:
@@ -146,7 +164,7 @@ def test_a_page_that_differs_is_flattened_the_general_way(body: bytes) -> None:
     before = learned.columns.taken
     learned.left_out.clear()
 
-    general, lean = plain.read(body), learned.read(body)
+    lean, general = learned.read(body), plain.read(body)
 
     assert learned.columns.taken == before
     assert repr(lean) == repr(general)

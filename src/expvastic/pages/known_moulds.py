@@ -3,8 +3,9 @@
 Theory of operation: a reader tries its few moulds on each page, the one that took the last page first. A page that none
 takes goes another way, and has its names then; a mould that another reader with the same rules has made for pages of
 these names is tried from the next page on. If there is none, or it refused the page because of its values, one is made,
-of the second page of these names. Making one takes time, so it is done ever more seldom. Pages of ever other names are
-not seen twice, and a reader whose moulds have long taken nothing has none until names come again.
+of the second page of these names, whichever reader saw the first. Making one takes time, so it is done ever more
+seldom. Pages of ever other names are not seen twice, and a reader whose moulds have long taken nothing has none until
+names come again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .golang import NO_PAUSES, Runtime
 from .mould import REFUSAL, Mould
 from .moulding import Rules, make_mould
 from .ring_print import Pauses
+from .sightings import Sightings
 from .strict import Content
 from .tally import Form
 
@@ -33,6 +35,7 @@ _encode = msgspec.json.Encoder().encode
 Taken = tuple[bytes, Form, Pauses]
 """The encoded values of a page, their form, and the new pauses among them."""
 
+_sightings = Sightings()
 _all: weakref.WeakValueDictionary[tuple[Rules, tuple[str, ...]], Mould] = weakref.WeakValueDictionary()
 
 
@@ -103,6 +106,7 @@ class KnownMoulds:
         was_seen = hash(names) in self._seen
         if not was_seen:
             self._seen = (hash(names), *self._seen)[:_SEEN_KEPT]
+            was_seen = not self._moulds and _sightings.see((self._rules, hash(names)))
         if self._misses > _MISSES:
             self._moulds = ()
             if not was_seen:

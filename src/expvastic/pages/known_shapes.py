@@ -1,6 +1,7 @@
 """Which shapes one reader's pages have: learned when seen twice, forgotten when they do not come again.
 
-What one reader has learned, others with the same rules find by the quick key.
+What one reader has learned, others with the same rules find by the quick key. What one reader sees for the first time
+another may have seen before.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ..datatypes import Kind
 from .flatten import find_conflicts, make_name
 from .moulding import Rules
 from .shapes import Columns, Level, OtherShape, Shape, why_left_out
+from .sightings import Sightings
 from .strict import Content
 
 _COLUMNS_KEPT = 50_000  # of all shapes of the process; what is above goes the general way
@@ -26,6 +28,7 @@ _Key = tuple[int, int, bool]
 
 
 _all: weakref.WeakValueDictionary[tuple[Rules, object, int | None], Shape] = weakref.WeakValueDictionary()
+_sightings = Sightings()
 _latest: weakref.WeakValueDictionary[tuple[Rules, _Key], Shape] = weakref.WeakValueDictionary()
 
 
@@ -65,7 +68,8 @@ class KnownShapes:
         names = hash(tuple(values))
         if names not in self._seen:
             self._seen = (names, *self._seen)[:_SEEN_KEPT]
-            return False
+            if not _sightings.see((self._rules, names)):
+                return False
         if self._pages <= self._wait:
             return False
         is_rare = self._pages > 2 * _MOST_BETWEEN
