@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -102,6 +103,22 @@ def test_readers_of_one_interval_are_spread_over_it_and_the_first_starts_at_once
         "e": 7.5,
         "b": 0.0,
     }
+
+
+def test_more_readers_than_can_begin_in_one_interval_share_out_several() -> None:
+    waits = [*offsets({f"{number}": 1.0 for number in range(6_000)}).values()]
+
+    assert waits == sorted(waits)
+    assert 2.99 < waits[-1] < 3
+    phases = sorted(round(wait % 1, 9) % 1 for wait in waits)
+    assert all(later - earlier < 0.001 for earlier, later in itertools.pairwise(phases))
+
+
+@pytest.mark.parametrize("count", [1, 2_499, 2_500])
+def test_those_that_can_begin_in_one_interval_do(count: int) -> None:
+    waits = [*offsets({f"{number}": 1.0 for number in range(count)}).values()]
+
+    assert waits == [number / count for number in range(count)]
 
 
 def test_ticks_that_passed_before_a_poll_could_start_are_missed() -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
+STARTS_PER_SECOND = 2_500  # readers that begin
 LONGEST_PAUSE = 300.0  # seconds between the polls of a failing reader, unless its interval is longer
 
 
@@ -69,8 +70,16 @@ class Pacer:
 
 
 def offsets(intervals: dict[str, float]) -> dict[str, float]:
-    """How long after the start each reader's first tick is: the k-th of n with one interval starts at k/n of it."""
+    """How long after the start each reader's first tick is: the k-th of n with one interval starts at k/n of it.
+
+    Where those are more than can start in one interval, they share out several: a first poll costs many a later one.
+    """
     same: dict[float, list[str]] = {}
     for name, interval in intervals.items():
         same.setdefault(interval, []).append(name)
-    return {name: k * interval / len(names) for interval, names in same.items() for k, name in enumerate(names)}
+    return {name: wait for interval, names in same.items() for name, wait in _spread(names, interval)}
+
+
+def _spread(names: Sequence[str], interval: float) -> Iterator[tuple[str, float]]:
+    rounds = math.ceil(len(names) / (interval * STARTS_PER_SECOND))
+    return ((name, k * rounds * interval / len(names)) for k, name in enumerate(names))
