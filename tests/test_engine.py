@@ -4,7 +4,7 @@ from typing import Any
 import anyio
 import pytest
 
-from expvastic.datatypes import Container, Poll
+from expvastic.datatypes import Container, Poll, Reading
 from expvastic.document import Identity
 from expvastic.engine import Engine, EngineSettings
 from expvastic.errors import ReadError
@@ -194,11 +194,17 @@ async def test_a_reader_that_cannot_close_ends_alone() -> None:
     assert bench.log.said("error") == ["reader did not close"]
 
 
+def make_wait(bench: Bench) -> asyncio.Future[None]:
+    """Let the first page that comes wait for its turn."""
+    turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    turns = iter([turn])
+    bench.engine._turns.claim = lambda _=None: next(turns, None)  # type: ignore[method-assign]
+    return turn
+
+
 async def test_a_page_that_came_in_time_has_come_though_it_waits_for_its_turn() -> None:
     bench = Bench(timeout=5)
-    turn = asyncio.get_running_loop().create_future()
-    turns = iter([turn, None])
-    bench.engine._turns.claim = lambda _: next(turns, None)  # type: ignore[method-assign]
+    turn = make_wait(bench)
 
     async with anyio.create_task_group() as group:
         group.start_soon(bench.run_for, 9)
@@ -208,3 +214,45 @@ async def test_a_page_that_came_in_time_has_come_though_it_waits_for_its_turn() 
 
     assert (before, bench.engine.readings) == (0, 1)
     assert not bench.engine.failures
+
+
+async def test_a_page_that_came_in_the_last_moment_has_come_though_it_waits_for_its_turn() -> None:
+    class LastMoment(FakeReader):
+        async def read(self) -> Reading:
+            reading = await super().read()
+            if len(self.reads) == 1:
+                bench.engine._deadline._ends = 0.0
+                bench.engine._deadline._look()  # the deadline passes in the same turn of the loop
+            return reading
+
+    bench = Bench(LastMoment(), timeout=5)
+    make_wait(bench)
+    await bench.run_for(25)
+
+    assert (bench.engine.polls, bench.engine.readings) == (3, 3)
+    assert not bench.engine.failures
+    assert bench.polled_at == [0, 10, 20]
+
+
+async def test_a_page_that_waits_for_its_turn_when_all_ends_is_taken_up_at_once() -> None:
+    bench = Bench()
+    make_wait(bench)
+    await bench.run_for(5)
+
+    assert bench.engine.readings == 1
+    assert len(bench.outlets[0].containers) == 1
+
+
+async def test_one_poll_alone_waits_for_no_turn() -> None:
+    bench = Bench()
+    make_wait(bench)
+
+    assert await bench.engine.poll_once() == 1
+    assert not bench.engine.failures
+
+
+async def test_nothing_is_made_to_tell_that_nothing_was_read() -> None:
+    bench = Bench()
+
+    assert bench.engine.statistics().containers == 0
+    assert bench.engine._made is None

@@ -114,6 +114,12 @@ def test_more_readers_than_can_begin_in_one_interval_share_out_several() -> None
     assert all(later - earlier < 0.001 for earlier, later in itertools.pairwise(phases))
 
 
+def test_readers_of_several_intervals_begin_slowly_enough_in_sum() -> None:
+    waits = offsets({f"{number}": (1.0, 2.0, 5.0, 10.0)[number % 4] for number in range(10_000)})
+
+    assert sum(wait < 1 for wait in waits.values()) <= 2_500
+
+
 @pytest.mark.parametrize("count", [1, 2_499, 2_500])
 def test_those_that_can_begin_in_one_interval_do(count: int) -> None:
     waits = [*offsets({f"{number}": 1.0 for number in range(count)}).values()]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import anyio
+import msgspec
 from pydantic import Field
 
-from .datatypes import Container, Poll
+from .datatypes import Container, Kind, Poll, Reading
 from .deadline import Deadline
 from .errors import ReadError
 from .pacing import Pacer
@@ -40,6 +40,19 @@ class EngineSettings(SettingsModel):
     """After so many failures in a row polls are spaced out, up to 5 minutes, until one succeeds."""
     log_level: LogLevel | None = None
     """The log level of this reader alone."""
+
+
+class _NothingYet(msgspec.Struct, frozen=True):
+    """What an interpreter tells that has seen no page."""
+
+    containers: int = 0
+    kinds: Mapping[Kind, int] = {}
+    left_out: Mapping[tuple[str, str], int] = {}
+    clock_steps: int = 0
+    restarts: int = 0
+
+
+_NOTHING_YET = _NothingYet()
 
 
 class Outlet(Protocol):
@@ -77,6 +90,7 @@ class Engine:
         self._type = type
         self._reader = reader
         self._make_interpreter = make_interpreter
+        self._made: Interpreter | None = None
         self._outlets = tuple(outlets)
         self._settings = settings
         self._pacer = pacer
@@ -98,9 +112,11 @@ class Engine:
         self._last_success = 0.0
         self._last_duration = 0.0
 
-    @cached_property
+    @property
     def _interpreter(self) -> Interpreter:
-        return self._make_interpreter()
+        if self._made is None:
+            self._made = self._make_interpreter()
+        return self._made
 
     async def run(self) -> None:
         """Poll until there are no more ticks."""
@@ -126,7 +142,8 @@ class Engine:
                 now = clock()
                 pacer.advance(now, self._failures_in_a_row)
         if scope.cancelled_caught:
-            self._timed_out()
+            if self.polls > self.readings + self.failures.total():  # else the page had come, and waited for its turn
+                self._timed_out()
             pacer.advance(self._clock(), self._failures_in_a_row)
 
     async def poll_once(self) -> int:
@@ -137,35 +154,48 @@ class Engine:
     async def poll(self) -> Sequence[Container]:
         """Wait, read, interpret, offer; a failure is counted and said, and gives no container."""
         with anyio.move_on_after(self._settings.timeout) as scope:
-            return await self._poll()
+            return await self._poll(is_alone=True)
         if scope.cancelled_caught:
             self._timed_out()
         return ()
 
-    async def _poll(self) -> Sequence[Container]:
-        """A poll whose deadline is another's business."""
+    async def _poll(self, *, is_alone: bool = False) -> Sequence[Container]:
+        """A poll whose deadline is another's business. What was read is taken up, though it be in the last moment."""
         self.polls += 1
         try:
-            try:
-                reading = await self._reader.read()
-            finally:
-                self._deadline.end()
+            reading = await self._reader.read()
+        except Exception as error:  # noqa: BLE001  # a loop boundary: a bug costs a poll, not the process
+            return self._give_up(error)
+        finally:
+            self._deadline.end()
+        try:
             turn = None
-            while (turn := self._turns.claim(turn)) is not None:
+            while not is_alone and (turn := self._turns.claim(turn)) is not None:
                 await turn
+        except anyio.get_cancelled_exc_class():
+            self._take_up(reading)
+            raise
+        return self._take_up(reading)
+
+    def _take_up(self, reading: Reading) -> Sequence[Container]:
+        try:
             containers = self._interpreter.interpret(reading)
             self._offer(containers)
-        except ReadError as error:
+        except Exception as error:  # noqa: BLE001
+            return self._give_up(error)
+        self._succeeded(reading.duration)
+        self._tell_news()
+        return containers
+
+    def _give_up(self, error: Exception) -> Sequence[Container]:
+        """Count a poll that failed, and say so."""
+        if isinstance(error, ReadError):
             self._failed(error)
-        except TimeoutError:
+        elif isinstance(error, TimeoutError):
             self._timed_out()
-        except Exception as bug:  # noqa: BLE001  # a loop boundary: a bug costs a poll, not the process
-            self._log.debug("reader misbehaved", exc_info=True)
-            self._failed(ReadError("unexpected", f"unexpected {bug.__class__.__name__}: {bug}"))
         else:
-            self._succeeded(reading.duration)
-            self._tell_news()
-            return containers
+            self._log.debug("reader misbehaved", exc_info=error)
+            self._failed(ReadError("unexpected", f"unexpected {error.__class__.__name__}: {error}"))
         return ()
 
     def go_on(self, number: int, knowledge: bytes) -> None:
@@ -176,7 +206,7 @@ class Engine:
 
     def statistics(self) -> ReaderStatistics:
         """The numbers since the start."""
-        interpreter = self._interpreter
+        interpreter = self._made or _NOTHING_YET
         left_out: Counter[str] = Counter()
         names: dict[str, dict[str, int]] = {}
         for (name, reason), count in interpreter.left_out.items():

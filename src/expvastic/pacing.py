@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 STARTS_PER_SECOND = 2_500  # readers that begin
 LONGEST_PAUSE = 300.0  # seconds between the polls of a failing reader, unless its interval is longer
@@ -72,14 +72,14 @@ class Pacer:
 def offsets(intervals: dict[str, float]) -> dict[str, float]:
     """How long after the start each reader's first tick is: the k-th of n with one interval starts at k/n of it.
 
-    Where those are more than can start in one interval, they share out several: a first poll costs many a later one.
+    Where that are more starts in a second than a process can do, they share out several intervals: a first poll costs
+    many a later one.
     """
     same: dict[float, list[str]] = {}
     for name, interval in intervals.items():
         same.setdefault(interval, []).append(name)
-    return {name: wait for interval, names in same.items() for name, wait in _spread(names, interval)}
-
-
-def _spread(names: Sequence[str], interval: float) -> Iterator[tuple[str, float]]:
-    rounds = math.ceil(len(names) / (interval * STARTS_PER_SECOND))
-    return ((name, k * rounds * interval / len(names)) for k, name in enumerate(names))
+    starts = sum(len(names) / interval for interval, names in same.items())
+    rounds = max(1, math.ceil(starts / STARTS_PER_SECOND))
+    return {
+        name: k * rounds * interval / len(names) for interval, names in same.items() for k, name in enumerate(names)
+    }

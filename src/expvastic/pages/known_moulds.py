@@ -3,9 +3,9 @@
 Theory of operation: a reader tries its few moulds on each page, the one that took the last page first. A page that none
 takes goes another way, and has its names then; a mould that another reader with the same rules has made for pages of
 these names is tried from the next page on. If there is none, or it refused the page because of its values, one is made,
-of the second page of these names, whichever reader saw the first. Making one takes time, so it is done ever more
-seldom. Pages of ever other names are not seen twice, and a reader whose moulds have long taken nothing has none until
-names come again.
+of the second page of these names; a reader's first pages count as seen where another has seen their like. Making one
+takes time, so it is done ever more seldom. Pages of ever other names are not seen twice, and a reader whose moulds have
+long taken nothing has none until names come again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .tally import Form
 _VALUES_KEPT = 20_000  # of all moulds of the process: each takes about a kilobyte
 _MOULDS_KEPT = 4  # of one reader
 _SEEN_KEPT = 16
+_FIRST = 2  # pages of a reader: what others have seen helps with these
 _MISSES = 8  # pages in a row that no mould took
 _MOST_BETWEEN = 1_024  # pages between two moulds that are made
 _encode = msgspec.json.Encoder().encode
@@ -106,7 +107,7 @@ class KnownMoulds:
         was_seen = hash(names) in self._seen
         if not was_seen:
             self._seen = (hash(names), *self._seen)[:_SEEN_KEPT]
-            was_seen = not self._moulds and _sightings.see((self._rules, hash(names)))
+            was_seen = self._others <= _FIRST and _sightings.see((self._rules, hash(names)))
         if self._misses > _MISSES:
             self._moulds = ()
             if not was_seen:

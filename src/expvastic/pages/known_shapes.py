@@ -1,7 +1,7 @@
 """Which shapes one reader's pages have: learned when seen twice, forgotten when they do not come again.
 
-What one reader has learned, others with the same rules find by the quick key. What one reader sees for the first time
-another may have seen before.
+What one reader has learned, others with the same rules find by the quick key. A reader's first pages count as seen
+where another has seen their like.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .strict import Content
 _COLUMNS_KEPT = 50_000  # of all shapes of the process; what is above goes the general way
 _SHAPES_KEPT = 8  # of one reader
 _SEEN_KEPT = 16
+_FIRST = 2  # pages of a reader: what others have seen helps with these
 _MISSES = 8  # so often running a shape may be expected, and another come
 _FEWEST_BETWEEN, _MOST_BETWEEN = 2, 1_024  # pages between two shapes that are learned: building one takes time
 
@@ -68,7 +69,7 @@ class KnownShapes:
         names = hash(tuple(values))
         if names not in self._seen:
             self._seen = (names, *self._seen)[:_SEEN_KEPT]
-            if not _sightings.see((self._rules, names)):
+            if self._wait or self._pages > _FIRST or not _sightings.see((self._rules, names)):
                 return False
         if self._pages <= self._wait:
             return False
