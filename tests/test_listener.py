@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,18 @@ async def test_it_serves_its_pages(path: str, content_type: str, content: str) -
     assert answer.status_code == 200
     assert answer.headers["content-type"] == content_type
     assert content in answer.text
+
+
+async def test_what_answers_is_loaded_before_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("expvastic.listener.LOADED_AFTER", 0.0)
+    monkeypatch.delitem(sys.modules, "expvastic.listener.conversation", raising=False)
+
+    async with Listener("127.0.0.1:0", make_snapshot):
+        before = "expvastic.listener.conversation" in sys.modules
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    assert (before, "expvastic.listener.conversation" in sys.modules) == (False, True)
 
 
 async def test_pages_are_of_the_moment_and_not_to_be_kept() -> None:

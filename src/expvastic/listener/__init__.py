@@ -11,11 +11,12 @@ from typing import Self
 from ..errors import ExpvasticError
 from ..telemetry import Snapshot
 from .address import TcpAddress, UnixAddress, parse_listen
-from .connections import Connections
+from .connections import Connections, load_conversation
 from .unix import UnixSocket
 
 __all__ = ["Listener", "TcpAddress", "UnixAddress", "parse_listen"]
 
+LOADED_AFTER = 1.0  # seconds; what is said on a connection is no concern of the first polls
 _TROUBLES = {
     errno.EADDRINUSE: "is in use; choose another port",
     errno.EACCES: "is not allowed for this user; choose a port above 1023",
@@ -42,6 +43,7 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._unix: UnixSocket | None = None
         self._connections: Connections | None = None
+        self._loading: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
@@ -61,11 +63,15 @@ class Listener:
         except OSError as error:
             trouble = _TROUBLES.get(error.errno or 0, f"cannot be had: {error.strerror or error}")
             raise ExpvasticError(f"settings.listen: {self._listen} {trouble}") from error
+        # Not when the first one asks, which may be long after somebody has put another version in this one's place.
+        self._loading = asyncio.get_running_loop().call_later(LOADED_AFTER, load_conversation)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._loading is not None:
+            self._loading.cancel()
         server, self._server = self._server, None
         if server is not None:
             server.close()

@@ -8,8 +8,12 @@ from __future__ import annotations
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from ..telemetry import Snapshot
+
+if TYPE_CHECKING:
+    from .conversation import Conversation
 
 CONNECTIONS = 32
 
@@ -33,9 +37,8 @@ class Connections:
             return
         self._open[task] = writer
         try:
-            from .conversation import Conversation  # takes 10 ms, the first time
-
-            await Conversation(reader, writer, self._snapshot, self._refresh, _Idle(self._idle, task)).hold()
+            conversation = load_conversation()
+            await conversation(reader, writer, self._snapshot, self._refresh, _Idle(self._idle, task)).hold()
         except (OSError, TimeoutError):  # gone, or too slow
             writer.transport.abort()
         finally:
@@ -58,6 +61,13 @@ class Connections:
             self._open.pop(task).transport.abort()
             return True
         return False
+
+
+def load_conversation() -> type[Conversation]:
+    """What holds a conversation: takes 10 ms, the first time."""
+    from .conversation import Conversation
+
+    return Conversation
 
 
 class _Idle:
