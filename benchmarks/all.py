@@ -72,11 +72,17 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--uvloop", action="store_true", help="let expvastic have it; by default it is not installed")
     parser.add_argument("--no-tuned", action="store_true", help="without the tuned Go")
     parser.add_argument("--no-floor", action="store_true", help="without the loop in C")
-    parser.add_argument("--telegraf", type=Path, metavar="PATH", help="a binary to run beside")
-    parser.add_argument("--otelcol", type=Path, metavar="PATH", help="a binary of the Collector, contrib distribution")
+    parser.add_argument("--telegraf", type=_program, metavar="PATH", help="a binary to run beside")
+    parser.add_argument("--otelcol", type=_program, metavar="PATH", help="a binary of the Collector (contrib)")
     options = parser.parse_args()
     options.sizes = QUICK if options.quick else Sizes()
     return options
+
+
+def _program(text: str) -> Path:
+    if not os.access(path := Path(text).absolute(), os.X_OK):
+        raise argparse.ArgumentTypeError(f"{text} is no program")
+    return path
 
 
 def _parts(text: str) -> tuple[str, ...]:

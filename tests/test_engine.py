@@ -198,7 +198,7 @@ def make_wait(bench: Bench) -> asyncio.Future[None]:
     """Let the first page that comes wait for its turn."""
     turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     turns = iter([turn])
-    bench.engine._turns.claim = lambda _=None: next(turns, None)  # type: ignore[method-assign]
+    bench.engine._slots.turns.claim = lambda _=None: next(turns, None)  # type: ignore[method-assign]
     return turn
 
 

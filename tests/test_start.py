@@ -124,3 +124,17 @@ def test_of_the_official_client_only_the_transport_is_imported_to_write() -> Non
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert run.stdout == "{'elastic_transport'}\n"
+
+
+def test_typed_dicts_are_what_they_were_once_pydantic_is_imported() -> None:
+    program = (
+        "from expvastic.cli.starting import leave_out_plugins\n"
+        "leave_out_plugins()\n"
+        "import typing, typing_extensions, pydantic, pydantic_core.core_schema as core\n"
+        "print(core.int_schema(ge=1), hasattr(core.IntSchema, '__required_keys__'))\n"
+        "print([sorted(made.TypedDict('Own', {'a': int}).__required_keys__) for made in (typing, typing_extensions)])\n"
+        "print(pydantic.TypeAdapter(typing_extensions.TypedDict('Own', {'a': int})).validate_python({'a': '5'}))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+
+    assert run.stdout == "{'type': 'int', 'ge': 1} False\n[['a'], ['a']]\n{'a': 5}\n", run.stderr

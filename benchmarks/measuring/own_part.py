@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,8 @@ def expvastic(
     file = folder / "expvastic.yml"
     file.write_text(yaml.safe_dump(_configuration(settings, count, interval, compress=compress)))
     # An installed package has been compiled once and for all; a source tree shall be, too.
-    environment = {"PYTHONPATH": f"{source}:{_inherited_path()}", "PYTHONDONTWRITEBYTECODE": ""}
+    path = [str(source), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"PYTHONPATH": os.pathsep.join(path), "PYTHONDONTWRITEBYTECODE": ""}
     start = _START if uvloop else _WITHOUT_UVLOOP + _START
     command = [sys.executable, "-c", start, "-c", file]
     return Process(command, cores, folder / "expvastic.log", environment)
@@ -56,11 +58,6 @@ def _configuration(settings: dict[str, str], count: int, interval: float, *, com
         "recorders": {"sink": recorder},
         "routes": {"all": {"readers": list(readers), "recorders": ["sink"]}},
     }
-
-
-def _inherited_path() -> str:
-    """Where this interpreter finds packages, so that a source tree can stand before an installed one."""
-    return ":".join(path for path in sys.path if path)
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,12 @@ class Stage:
         return served
 
     @property
+    def first(self) -> float:
+        """When the first page was served, in seconds of the wall clock; 0 if none was."""
+        first: int = go_parts.ask(go_parts.TARGETS_CONTROL, "/first")
+        return first / 1e9
+
+    @property
     def documents(self) -> int:
         """How many came to the sink since it has forgotten."""
         documents: int = go_parts.ask(go_parts.SINK, "/documents")
@@ -142,14 +148,11 @@ def measure(scene: Scene, contestant: Contestant) -> Run:
         return replace(run, cost=replace(run.cost, **begun))
 
 
-def firsts(around: Stage, polling: Process, served: int = 0, *, acknowledged: bool = True) -> tuple[float, float]:
-    """Milliseconds from its start to its first page, and to the first acknowledgement.
-
-    So many pages were served before, and none acknowledged since the sink has forgotten.
-    """
-    first_poll = _until(lambda: around.served > served, polling)
+def firsts(around: Stage, polling: Process, *, acknowledged: bool = True) -> tuple[float, float]:
+    """Milliseconds from its start to the first page that was served, and to the first acknowledgement."""
+    _until(lambda: around.first, polling)
     first_ack = _until(lambda: around.documents, polling) if acknowledged else math.nan
-    return (first_poll - polling.started) * 1e3, (first_ack - polling.started) * 1e3
+    return (around.first - polling.started) * 1e3, (first_ack - polling.started) * 1e3
 
 
 def _until(happened: Callable[[], object], polling: Process) -> float:
@@ -160,7 +163,7 @@ def _until(happened: Callable[[], object], polling: Process) -> float:
         if time.monotonic() > deadline:
             raise RuntimeError(f"nothing came within 40 s:\n{polling.output}")
         time.sleep(0.003)
-    return time.monotonic()
+    return time.time()
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,7 @@ def _missed(scene: Scene, spent: _Marks, polling: Process, books: Books | None) 
     """Per cent: by its own count since the start where it has one; else what was not served, to a poll or two."""
     if not scene.interval:
         return math.nan
-    took = time.monotonic() - polling.started if books else spent.time
+    took = time.time() - polling.started if books else spent.time
     scheduled = scene.targets * took / scene.interval
     absent = books.missed if books else scheduled - spent.served
     return max(0.0, 100 * absent / scheduled)

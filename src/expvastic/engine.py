@@ -70,6 +70,8 @@ class Engine:
     the engine, and other engines too.
     """
 
+    _made: Interpreter | None = None
+
     def __init__(
         self,
         name: str,
@@ -90,7 +92,6 @@ class Engine:
         self._type = type
         self._reader = reader
         self._make_interpreter = make_interpreter
-        self._made: Interpreter | None = None
         self._outlets = tuple(outlets)
         self._settings = settings
         self._pacer = pacer
@@ -98,7 +99,6 @@ class Engine:
         self._remembers = remembers
         self._clock = clock
         self._slots = slots or Slots(clock)
-        self._turns = self._slots.turns
         self._width = width_for(settings.interval)
         self._deadline = Deadline(rests=settings.interval >= settings.timeout)
         self._wall = wall
@@ -170,7 +170,7 @@ class Engine:
             self._deadline.end()
         try:
             turn = None
-            while not is_alone and (turn := self._turns.claim(turn)) is not None:
+            while not is_alone and (turn := self._slots.turns.claim(turn)) is not None:
                 await turn
         except anyio.get_cancelled_exc_class():
             self._take_up(reading)

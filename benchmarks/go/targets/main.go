@@ -3,7 +3,8 @@
 // The pages are real ones, made by package expvar of this process before anything is served, one after the other as a
 // target would have them; they are written as expvar's own handler writes them, and so come in chunks. Every target
 // begins with the first and, once it has come to the last, stays with it. GET /count on the control port says how many
-// pages have been sent so far. At SIGTERM what is under way is sent to its end, and the count is printed.
+// pages have been sent so far, GET /first when the first of them was, by the wall clock in nanoseconds. At SIGTERM what
+// is under way is sent to its end, and the count is printed.
 package main
 
 import (
@@ -21,7 +22,7 @@ import (
 	"time"
 )
 
-var served atomic.Int64
+var served, firstServed atomic.Int64
 
 func main() {
 	first := flag.Int("port", 21000, "the first target's port")
@@ -40,6 +41,9 @@ func main() {
 		go servers[i].Serve(listener)
 	}
 	go endInOrder(servers)
+	http.HandleFunc("/first", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "%d", firstServed.Load())
+	})
 	http.HandleFunc("/count", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, "%d", served.Load())
 	})
@@ -87,5 +91,7 @@ func (t *target) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		number = len(t.pages) - 1
 	}
 	t.pages[number].write(w)
-	served.Add(1)
+	if served.Add(1) == 1 {
+		firstServed.Store(time.Now().UnixNano())
+	}
 }
