@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 
 from expvastic.errors import ExpvasticError
 from expvastic.listener import Listener
+from expvastic.listener.connections import load_conversation
 from listening import listening, raw, read_or_reset
 from snapshots import make_recorder, make_snapshot
 
@@ -51,15 +51,14 @@ async def test_it_serves_its_pages(path: str, content_type: str, content: str) -
 
 
 async def test_what_answers_is_loaded_before_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = asyncio.Event()
     monkeypatch.setattr("expvastic.listener.LOADED_AFTER", 0.0)
-    monkeypatch.delitem(sys.modules, "expvastic.listener.conversation", raising=False)
+    monkeypatch.setattr("expvastic.listener.load_conversation", loaded.set)
 
-    async with Listener("127.0.0.1:0", make_snapshot):
-        before = "expvastic.listener.conversation" in sys.modules
-        for _ in range(3):
-            await asyncio.sleep(0)
+    async with Listener("127.0.0.1:0", make_snapshot), asyncio.timeout(10):
+        await loaded.wait()
 
-    assert (before, "expvastic.listener.conversation" in sys.modules) == (False, True)
+    assert load_conversation().__module__ == "expvastic.listener.conversation"
 
 
 async def test_pages_are_of_the_moment_and_not_to_be_kept() -> None:
