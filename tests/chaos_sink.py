@@ -32,6 +32,7 @@ class ChaosSink:
 
     def __init__(self, seed: int, hopeless: Callable[[str], bool]) -> None:
         self.documents: dict[str, dict[str, Any]] = {}
+        self.is_deaf = False  # nothing that comes is taken in
         self.settled: set[str] = set()  # ids that nobody should send again, as far as the test has noted them
         self.needless: list[str] = []  # those that came all the same
         self.acts: Counter[str] = Counter()
@@ -56,6 +57,8 @@ class ChaosSink:
         return is_cut
 
     def _bulk(self, request: Request) -> AnyAnswer:
+        if self.is_deaf:
+            return RESET
         body = body_of(request)
         pairs = list(_pairs(body))
         self.needless += [known for known, _ in pairs if known in self.settled]

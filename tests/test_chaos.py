@@ -102,7 +102,9 @@ class Scene:
             if killed:
                 shutil.copytree(self._place(self._lives), self._place(self._lives + 1))
                 self._lives += 1
+                self.sink.is_deaf = True  # a task that was just about to send would still do so; a dead one would not
             group.cancel_scope.cancel()
+        self.sink.is_deaf = False
         self.check_books()
         self.delivery.end()
 
