@@ -128,8 +128,8 @@ def test_of_the_official_client_only_the_transport_is_imported_to_write() -> Non
 
 def test_typed_dicts_are_what_they_were_once_pydantic_is_imported() -> None:
     program = (
-        "from expvastic.cli.starting import leave_out_plugins\n"
-        "leave_out_plugins()\n"
+        "from expvastic.cli.starting import import_pydantic\n"
+        "import_pydantic()\n"
         "import typing, typing_extensions, pydantic, pydantic_core.core_schema as core\n"
         "print(core.int_schema(ge=1), hasattr(core.IntSchema, '__required_keys__'))\n"
         "print([sorted(made.TypedDict('Own', {'a': int}).__required_keys__) for made in (typing, typing_extensions)])\n"

@@ -181,7 +181,7 @@ class Engine:
         try:
             containers = self._interpreter.interpret(reading)
             self._offer(containers)
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  # the same
             return self._give_up(error)
         self._succeeded(reading.duration)
         self._tell_news()

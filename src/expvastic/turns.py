@@ -78,7 +78,7 @@ class Turns:
             self._waiting.extendleft(reversed(self._again))
             self._again.clear()
             self._let_claim(2 * self._taken or 1)
-        if self._waiting or self._again:
+        if self.is_behind:
             self._end_with_turn()
 
     def _let_claim(self, count: int) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..errors import ConfigError, ExpvasticError
 from .flags import COMMANDS, parse
-from .starting import leave_out_plugins, undisturbed
+from .starting import import_pydantic, undisturbed
 
 DONE, FAILED, USAGE, LOST = 0, 1, 2, 3  # exit codes; 128 + n after a second signal n
 
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         module, _summary = COMMANDS[options.command]
         with undisturbed():
             if "config" in options:
-                leave_out_plugins()
+                import_pydantic()
             command = importlib.import_module(f".{module}", __name__)
         return int(command.main(options))
 

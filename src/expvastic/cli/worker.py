@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ..shards import parse_shard
 from . import answering
-from .starting import leave_out_plugins, undisturbed
+from .starting import import_pydantic, undisturbed
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
     shard, descriptor = parse_shard(arguments[0]), int(arguments[1])
 
     def work() -> int:
-        leave_out_plugins()
+        import_pydantic()
         with undisturbed():
             working = importlib.import_module(".working", __package__)
         return int(working.main(shard, descriptor))

@@ -69,8 +69,9 @@ class PageColumns:
         """Whether a page like this one goes another way from now on. A target's first page fits no mould, so that its
         shape is learned as well: that of other targets' first pages, too.
         """
-        told = (tuple(values), [*values.values()], bytes(kinds.values()))
-        has_mould = self._moulds is not None and self._moulds.learn(content, *told)
+        has_mould = self._moulds is not None and self._moulds.learn(
+            content, tuple(values), [*values.values()], bytes(kinds.values())
+        )
         return self._known.learn(content, values, kinds) or has_mould
 
     def _without_odd_cmdline(self, page: Mapping[str, object]) -> Mapping[str, object]:
